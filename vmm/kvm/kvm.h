@@ -1,0 +1,66 @@
+/*
+ * kvm.h: /dev/kvm as the rest of kvmlens sees it.  vmm/kvm/ is the only code that includes
+ * <linux/kvm.h>; unit tests link a scripted fake of these functions in its place.
+ * Source: the kernel's Documentation/virt/kvm/api.rst.
+ *
+ * Functions return 0 or -errno unless they say otherwise. The handles are owned by who makes
+ * them; destroy accepts NULL.
+ */
+#ifndef KVMLENS_KVM_H
+#define KVMLENS_KVM_H
+
+#include "../cpu_state.h"
+#include "../error.h"
+#include "../vm_exit.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct kvm_vm;
+struct kvm_vcpu;
+struct cpu_features; /* cpuid.h */
+
+/* Opens /dev/kvm (or $KVMLENS_DEV_KVM), checks the API version and the capabilities that kvmlens
+ * cannot do without, and creates a VM. Fills in *err and returns -1 on failure (STATUS_NO_KVM). */
+int kvm_vm_create(struct kvm_vm **vm, struct error *err);
+void kvm_vm_destroy(struct kvm_vm *vm);
+
+/* In-kernel PIC, I/O APIC, local APICs, and the PIT if PIT. Before any vCPU is created. */
+int kvm_vm_create_irqchip(struct kvm_vm *vm, bool pit);
+
+/* Backs [gpa, gpa+size) with HOST memory; both are multiples of 4096 bytes. */
+int kvm_vm_map(struct kvm_vm *vm, uint64_t gpa, uint64_t size, void *host, bool readonly);
+
+/* Drives GSI's input of the in-kernel interrupt controllers. Safe from any thread. */
+int kvm_vm_irq(struct kvm_vm *vm, unsigned gsi, bool level);
+
+/* Puts the in-kernel interrupt controllers and timer back in their state after reset. */
+int kvm_vm_reset_irqchip(struct kvm_vm *vm);
+
+/* Creates vCPU INDEX of COUNT, with CPUID of the host's KVM less the FEATURES masked off.
+ * Its registers are those after reset (SDM vol. 3A, table 9-1). */
+int kvm_vcpu_create(struct kvm_vm *vm, unsigned index, unsigned count,
+                    const struct cpu_features *features, struct kvm_vcpu **vcpu);
+void kvm_vcpu_destroy(struct kvm_vcpu *vcpu);
+
+/* Runs the guest until something needs userspace, and says what in *exit. -errno only for
+ * failures that KVM_RUN should never have; EINTR and EAGAIN become VM_EXIT_INTR and _AGAIN. */
+int kvm_vcpu_run(struct kvm_vcpu *vcpu, struct vm_exit *exit);
+
+/* With ON, the next (or current, when a signal arrives) kvm_vcpu_run returns VM_EXIT_INTR at
+ * once; any thread may set it. The vCPU's own thread clears it before it looks at what was asked,
+ * so a kick between look and run is not lost (api.rst, "immediate_exit"). */
+void kvm_vcpu_set_immediate_exit(struct kvm_vcpu *vcpu, bool on);
+
+int kvm_vcpu_get_state(struct kvm_vcpu *vcpu, struct cpu_state *state);
+int kvm_vcpu_set_state(struct kvm_vcpu *vcpu, const struct cpu_state *state);
+
+/* Back to the state after reset; RUNNABLE: the boot processor, else it waits for INIT/SIPI. */
+int kvm_vcpu_reset(struct kvm_vcpu *vcpu, bool runnable);
+
+enum kvm_backend { KVM_BACKEND_VMX, KVM_BACKEND_SVM, KVM_BACKEND_SOFTWARE, KVM_BACKEND_UNKNOWN };
+
+/* Which backend /dev/kvm seems to have, from the loaded modules and the processor's flags. */
+enum kvm_backend kvm_backend(void);
+
+#endif

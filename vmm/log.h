@@ -1,0 +1,17 @@
+/*
+ * log.h: messages of the program itself, to stderr.  Devices and low layers do not call it.
+ */
+#ifndef KVMLENS_LOG_H
+#define KVMLENS_LOG_H
+
+#include <stdbool.h>
+#include <stdio.h>
+
+/* Prints "kvmlens: TEXT\n" to stderr in one write (printf format). Safe from any thread. */
+void log_say(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+/* True if STREAM deserves colour: a terminal, TERM is not "dumb", NO_COLOR unset or empty
+ * (https://no-color.org). */
+bool log_colour(FILE *stream);
+
+#endif

@@ -1,0 +1,73 @@
+/*
+ * options.h: the command line, in QEMU's spelling (qemu-system-x86_64(1)), turned into a struct.
+ */
+#ifndef KVMLENS_OPTIONS_H
+#define KVMLENS_OPTIONS_H
+
+#include "error.h"
+#include "kvm/cpuid.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define SMP_MAX    64
+#define SERIAL_MAX 1
+#define TRACE_MAX  4
+
+enum serial_kind {
+    SERIAL_STDIO,     /* stdin and stdout; Ctrl-C ends kvmlens */
+    SERIAL_MON_STDIO, /* the same, raw: Ctrl-C goes to the guest, Ctrl-A is the escape character */
+    SERIAL_NULL,
+    SERIAL_FILE,
+    SERIAL_PTY,
+};
+
+enum trace_kind { TRACE_EXITS, TRACE_SUMMARY };
+
+struct trace_option {
+    enum trace_kind kind;
+    const char *file; /* file=PATH, or NULL for stderr */
+};
+
+enum run_mode {
+    MODE_RUN,     /* boot a guest */
+    MODE_HELP,    /* -h, -device help, ...: already printed by options_parse's caller */
+    MODE_VERSION, /* -version */
+    MODE_CHECK,   /* kvmlens check */
+};
+
+/* Strings point into argv (or static storage): valid as long as argv is. */
+struct options {
+    enum run_mode mode;
+    const char *help_topic; /* MODE_HELP: "options", "device", "machine", "cpu", "trace" */
+
+    /* -M microvm,... */
+    const char *dumpdtb; /* write the device tree there and end */
+    unsigned timeout_s;  /* 0: no limit */
+    bool irqchip;        /* kernel-irqchip=on|off; off: no interrupt controller at all */
+    bool pit, rtc;       /* pit=on|off, rtc=on|off */
+
+    struct cpu_features cpu;
+    uint64_t ram_bytes; /* -m, default 128 MiB as QEMU */
+    unsigned smp;       /* 1 to SMP_MAX */
+
+    const char *kernel, *initrd, *append, *bios; /* or NULL */
+    enum serial_kind serial;
+    const char *serial_path; /* SERIAL_FILE */
+    bool no_reboot;
+    const char *name; /* -name, or NULL */
+
+    bool debug_exit;
+    uint16_t debug_exit_iobase, debug_exit_iosize;
+
+    struct trace_option trace[TRACE_MAX];
+    unsigned trace_count;
+};
+
+/* Parses ARGV into *OPTIONS (defaults first). 0, or -1 with *ERR (STATUS_USAGE). */
+int options_parse(struct options *options, int argc, char **argv, struct error *err);
+
+/* Prints the help of TOPIC (see help_topic) to stdout. */
+void options_help(const char *topic);
+
+#endif
