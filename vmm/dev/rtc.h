@@ -6,7 +6,7 @@
 
 #include "../device.h"
 #include "../irq.h"
-#include "mc146818.h"
+#include <mc146818.h>
 
 struct rtc {
     struct irq_line irq;

@@ -6,7 +6,7 @@
 
 #include "../device.h"
 #include "../irq.h"
-#include "uart16550.h"
+#include <uart16550.h>
 
 /* The other end of the wire. */
 struct serial_backend {
