@@ -41,7 +41,7 @@ void bus_write(const struct bus *bus, uint64_t addr, unsigned size, uint64_t val
                const struct bus_range **range_out);
 
 /* Calls every device's reset, in order of address. A device attached at two ranges (the same
- * DEV) is reset once. */
+ * DEV and reset function) is reset once. */
 void bus_reset(const struct bus *bus);
 
 #endif

@@ -14,6 +14,10 @@
 struct device_ops {
     const char *name; /* as the trace shows it: "serial", "rtc" */
 
+    /* The widest access the device takes, in bytes; 0: any. The bus splits a wider one into parts
+     * of this size from the lowest offset up, as a PC's bus does for an 8-bit card. */
+    unsigned width;
+
     /* SIZE is 1, 2, 4 or 8 bytes; offset + size lies within the range the device was attached
      * with. An unknown register reads as all ones, and a write to it is ignored. */
     uint64_t (*read)(void *dev, uint64_t offset, unsigned size);

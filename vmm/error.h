@@ -12,7 +12,8 @@ struct error {
     char text[512];
 };
 
-/* Fills in *err (printf format) and returns -1, so that callers write `return error_set(...)`. */
+/* Fills in *err (printf format) and returns -1, so that callers write `return error_set(...)`.
+ * Control characters become "?", and a text that is too long ends in "...". */
 int error_set(struct error *err, enum status status, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 

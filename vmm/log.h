@@ -10,7 +10,7 @@
 /* Prints "kvmlens: TEXT\n" to stderr in one write (printf format). Safe from any thread. */
 void log_say(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
-/* True if STREAM deserves colour: a terminal, TERM is not "dumb", NO_COLOR unset or empty
+/* True if STREAM deserves colour: a terminal, TERM set and not "dumb", NO_COLOR unset or empty
  * (https://no-color.org). */
 bool log_colour(FILE *stream);
 

@@ -1,0 +1,19 @@
+/*
+ * irq.c: an interrupt line as a device sees it (see irq.h).
+ */
+#include "irq.h"
+
+#include <stddef.h>
+
+void irq_set(const struct irq_line *line, bool level)
+{
+    if (line->set) {
+        line->set(line->opaque, line->gsi, level);
+    }
+}
+
+void irq_pulse(const struct irq_line *line)
+{
+    irq_set(line, true);
+    irq_set(line, false);
+}
