@@ -23,6 +23,14 @@ enum vm_exit_kind {
     VM_EXIT_KINDS
 };
 
+/* What a SYSTEM_EVENT asks for. */
+enum system_event {
+    SYSTEM_EVENT_SHUTDOWN,
+    SYSTEM_EVENT_RESET,
+    SYSTEM_EVENT_CRASH,
+    SYSTEM_EVENT_OTHER
+};
+
 struct vm_exit {
     enum vm_exit_kind kind;
     uint32_t raw_reason;  /* KVM_EXIT_... (KVM api.rst section 5) */
@@ -39,6 +47,7 @@ struct vm_exit {
     /* SYSTEM_EVENT: its type. INTERNAL_ERROR: the suberror. FAIL_ENTRY: the hardware reason.
      * DEBUG: the exception. OTHER: 0 */
     uint64_t detail;
+    enum system_event event; /* SYSTEM_EVENT */
     const char *detail_name; /* "shutdown", "emulation", ...; static, or NULL */
     uint64_t info[8];        /* what KVM gave with it (INTERNAL_ERROR data, DEBUG pc/dr6/dr7) */
     uint8_t info_count;

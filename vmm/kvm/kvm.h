@@ -34,13 +34,10 @@ int kvm_vm_map(struct kvm_vm *vm, uint64_t gpa, uint64_t size, void *host, bool 
 /* Drives GSI's input of the in-kernel interrupt controllers. Safe from any thread. */
 int kvm_vm_irq(struct kvm_vm *vm, unsigned gsi, bool level);
 
-/* Puts the in-kernel interrupt controllers and timer back in their state after reset. */
-int kvm_vm_reset_irqchip(struct kvm_vm *vm);
-
 /* Creates vCPU INDEX of COUNT, with CPUID of the host's KVM less the FEATURES masked off.
- * Its registers are those after reset (SDM vol. 3A, table 9-1). */
+ * Its registers are those after reset (SDM vol. 3A, table 9-1). -1 with *err on failure. */
 int kvm_vcpu_create(struct kvm_vm *vm, unsigned index, unsigned count,
-                    const struct cpu_features *features, struct kvm_vcpu **vcpu);
+                    const struct cpu_features *features, struct kvm_vcpu **vcpu, struct error *err);
 void kvm_vcpu_destroy(struct kvm_vcpu *vcpu);
 
 /* Runs the guest until something needs userspace, and says what in *exit. -errno only for
@@ -54,9 +51,6 @@ void kvm_vcpu_set_immediate_exit(struct kvm_vcpu *vcpu, bool on);
 
 int kvm_vcpu_get_state(struct kvm_vcpu *vcpu, struct cpu_state *state);
 int kvm_vcpu_set_state(struct kvm_vcpu *vcpu, const struct cpu_state *state);
-
-/* Back to the state after reset; RUNNABLE: the boot processor, else it waits for INIT/SIPI. */
-int kvm_vcpu_reset(struct kvm_vcpu *vcpu, bool runnable);
 
 enum kvm_backend { KVM_BACKEND_VMX, KVM_BACKEND_SVM, KVM_BACKEND_SOFTWARE, KVM_BACKEND_UNKNOWN };
 
