@@ -8,14 +8,15 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* One device. The node is named NAME@BASE; a device on I/O ports sits under /isa, one on MMIO
- * under /soc or the root. */
+/* One device. The node is named NAME@BASE; a device on I/O ports is under /soc/isa@0, one on MMIO
+ * under /soc. Its interrupt is a rising edge on I/O ports (as on an ISA bus), else level, active
+ * high. */
 struct fdt_device {
     const char *name;       /* generic node name: "serial", "rtc", "virtio_mmio" */
     const char *compatible; /* "ns16550a", "motorola,mc146818", ... */
     bool pio;
     uint64_t base, size; /* ports, or GPA and bytes */
-    int irq;             /* GSI, or -1 */
+    int irq;             /* GSI, or -1; left out where there is no irqchip */
     uint32_t clock_hz;   /* clock-frequency, or 0 */
 };
 
