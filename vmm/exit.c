@@ -1,0 +1,154 @@
+/*
+ * exit.c: the ONE function that handles an exit.
+ *
+ * It knows buses, not devices: I/O goes to whoever claimed the address, and everything else either
+ * ends the VM or is no event at all.  docs/exits.md says the same in words.
+ * Source: the kernel's Documentation/virt/kvm/api.rst, section 5.
+ */
+#include "trace/trace.h"
+#include "vm.h"
+
+#include <string.h>
+
+/* Little-endian, like the guest. */
+static uint64_t load_le(const uint8_t *bytes, unsigned size)
+{
+    uint64_t value = 0;
+
+    memcpy(&value, bytes, size);
+    return value;
+}
+
+static void store_le(uint8_t *bytes, unsigned size, uint64_t value)
+{
+    memcpy(bytes, &value, size);
+}
+
+static void access_one(const struct bus *bus, uint64_t addr, unsigned size, bool write,
+                       uint8_t *bytes)
+{
+    if (write)
+        bus_write(bus, addr, size, load_le(bytes, size), NULL);
+    else
+        store_le(bytes, size, bus_read(bus, addr, size, NULL));
+}
+
+/* String I/O repeats the access on the same port while the data moves on. An MMIO access that
+ * crosses a page comes in pieces of odd sizes: those go byte by byte. */
+static void access_bus(const struct bus *bus, const struct vm_exit *exit)
+{
+    uint8_t *bytes = exit->data;
+    bool odd = (exit->size & (exit->size - 1)) != 0;
+
+    for (uint32_t i = 0; i < exit->count; i++, bytes += exit->size) {
+        if (!odd)
+            access_one(bus, exit->addr, exit->size, exit->write, bytes);
+        for (unsigned b = 0; odd && b < exit->size; b++)
+            access_one(bus, exit->addr + b, 1, exit->write, bytes + b);
+    }
+}
+
+/* Who answers, and by which register: asked before the access, which may change the answer (the
+ * UART's DLAB bit). */
+static void name_target(struct trace_event *event, const struct bus *bus,
+                        const struct vm_exit *exit)
+{
+    const struct bus_range *range = bus_find(bus, exit->addr);
+
+    if (!range)
+        return;
+    event->device = range->ops->name;
+    if (range->ops->reg_name)
+        event->reg = range->ops->reg_name(range->dev, exit->addr - range->base, exit->write);
+}
+
+static void do_io(struct vm *vm, const struct bus *bus, struct vm_exit *exit,
+                  struct trace_event *event)
+{
+    uint64_t bytes = (uint64_t)exit->size * exit->count;
+
+    event->data_len = (uint8_t)(bytes < TRACE_DATA_MAX ? bytes : TRACE_DATA_MAX);
+    pthread_mutex_lock(&vm->device_lock);
+    name_target(event, bus, exit);
+    if (exit->write)
+        memcpy(event->data, exit->data, event->data_len);
+    access_bus(bus, exit);
+    if (!exit->write)
+        memcpy(event->data, exit->data, event->data_len);
+    pthread_mutex_unlock(&vm->device_lock);
+}
+
+static enum vm_end_kind end_of_system_event(const struct vm_exit *exit)
+{
+    switch (exit->event) {
+    case SYSTEM_EVENT_SHUTDOWN:
+        return VM_END_POWEROFF;
+    case SYSTEM_EVENT_RESET:
+        return VM_END_RESET;
+    case SYSTEM_EVENT_CRASH:
+        return VM_END_CRASH;
+    case SYSTEM_EVENT_OTHER:
+        break;
+    }
+    return VM_END_KVM_FAIL;
+}
+
+/* What the exit does; VM_END_NONE: the guest goes on. */
+static enum vm_end_kind dispatch(struct vm *vm, struct vm_exit *exit, struct trace_event *event)
+{
+    switch (exit->kind) {
+    case VM_EXIT_PIO:
+        do_io(vm, &vm->pio, exit, event);
+        return VM_END_NONE;
+    case VM_EXIT_MMIO:
+        do_io(vm, &vm->mmio, exit, event);
+        return VM_END_NONE;
+    case VM_EXIT_INTR:
+    case VM_EXIT_AGAIN:
+        return VM_END_NONE;
+    case VM_EXIT_HLT:
+        return VM_END_POWEROFF; /* comes only where no interrupt controller could wake it */
+    case VM_EXIT_SHUTDOWN:
+        return VM_END_CRASH;
+    case VM_EXIT_SYSTEM_EVENT:
+        return end_of_system_event(exit);
+    case VM_EXIT_INTERNAL_ERROR:
+    case VM_EXIT_FAIL_ENTRY:
+    case VM_EXIT_DEBUG: /* never asked for, like every other reason */
+    case VM_EXIT_OTHER:
+    case VM_EXIT_KINDS:
+        break;
+    }
+    return VM_END_KVM_FAIL;
+}
+
+void vm_handle_exit(struct vcpu *vcpu, struct vm_exit *exit, uint64_t entered_ns, uint64_t left_ns)
+{
+    struct vm *vm = vcpu->vm;
+    struct trace_event *event = &vcpu->last[vcpu->exits % VCPU_LAST_EXITS];
+
+    *event = (struct trace_event){
+        .vcpu = vcpu->index,
+        .kind = exit->kind,
+        .write = exit->write,
+        .size = exit->size,
+        .count = exit->count,
+        .addr = exit->addr,
+        .detail = exit->detail,
+        .detail_name = exit->detail_name,
+        .raw_name = exit->raw_name,
+        .rip = exit->rip,
+    };
+
+    enum vm_end_kind end = dispatch(vm, exit, event);
+
+    vcpu->exits++;
+    if (vm->trace) {
+        event->start_ns = entered_ns;
+        event->guest_ns = left_ns - entered_ns;
+        event->vmm_ns = trace_now(vm->trace) - left_ns;
+        trace_emit(vm->trace, event);
+    }
+    if (end != VM_END_NONE)
+        vm_end(vm, &(struct vm_end){.kind = end, .vcpu = vcpu->index, .exit = *exit});
+}

@@ -1,0 +1,59 @@
+/*
+ * chardev.h: the host's end of a serial line: the terminal (or whatever stdin and stdout are), a
+ * file, a pseudo-terminal, or nothing.
+ *
+ * Input comes through the event loop. Output is written at once by whoever sends it, so that the
+ * guest's words stand in order beside the trace; when the other side cannot take more, the sender
+ * is told, and the guest's UART waits.
+ */
+#ifndef KVMLENS_CHARDEV_H
+#define KVMLENS_CHARDEV_H
+
+#include "../error.h"
+#include "../options.h"
+#include "loop.h"
+
+#include <stddef.h>
+
+/* Who is at the guest's end. All calls are made with the loop's lock held. */
+struct chardev_peer {
+    unsigned (*room)(void *opaque); /* how many bytes receive() takes now */
+    void (*receive)(void *opaque, const uint8_t *bytes, unsigned count);
+    void (*receive_break)(void *opaque);
+    void (*writable)(void *opaque); /* chardev_send() said no before, and can take bytes now */
+    void *opaque;
+};
+
+struct chardev {
+    struct loop *loop;
+    struct loop_fd in, out;      /* fd -1: no such direction */
+    struct loop_timer reconnect; /* looks whether somebody opened the pty */
+    bool stdio, always_ready, is_pty;
+    bool escape;       /* Ctrl-A is the escape character */
+    bool escaped;      /* it came, and its command has not */
+    bool input_ended;  /* end of file: stop reading for good */
+    bool output_ended; /* nobody reads any more: drop everything */
+    const char *name;  /* for messages: "stdout", a path */
+    struct chardev_peer peer;
+    void (*quit)(void *opaque); /* Ctrl-A x; with the loop's lock held */
+    void *quit_opaque;
+};
+
+/* Opens what OPTIONS->serial asks for, and puts the terminal in raw mode if that is it. -1 with
+ * *err if a file or pty cannot be opened. */
+int chardev_open(struct chardev *dev, struct loop *loop, const struct options *options,
+                 struct error *err);
+
+/* Stops, restores the terminal, closes what chardev_open() opened. */
+void chardev_close(struct chardev *dev);
+
+/* Connects the guest's end; NULL disconnects. With the loop's lock held, or before it runs. */
+void chardev_connect(struct chardev *dev, const struct chardev_peer *peer);
+
+/* Sends a byte. False: not now; peer.writable() is called once there is room. */
+bool chardev_send(struct chardev *dev, uint8_t byte);
+
+/* The peer has room again. */
+void chardev_accept_input(struct chardev *dev);
+
+#endif

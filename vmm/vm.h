@@ -1,0 +1,110 @@
+/*
+ * vm.h: a running virtual machine: its memory, buses, vCPUs, and how it ends.
+ *
+ * The device lock is held whenever a device is called: by vm_handle_exit() on a vCPU's thread, and
+ * by the event loop.  Whoever wants the VM to end calls vm_end() from any thread; the first one
+ * wins, and the owner, woken through on_end, calls vm_stop().
+ */
+#ifndef KVMLENS_VM_H
+#define KVMLENS_VM_H
+
+#include "bus.h"
+#include "kvm/kvm.h"
+#include "mem.h"
+#include "trace/event.h"
+#include "vm_exit.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+
+#define VCPU_LAST_EXITS 16 /* kept for the post-mortem */
+
+struct trace;
+
+struct vcpu {
+    struct vm *vm;
+    unsigned index;
+    struct kvm_vcpu *kvm;
+    pthread_t thread;
+    bool started;
+    struct trace_event last[VCPU_LAST_EXITS]; /* a ring; written by the vCPU's thread alone */
+    uint64_t exits;                           /* handled so far; last[exits % N] is next */
+};
+
+enum vm_end_kind {
+    VM_END_NONE,       /* still running */
+    VM_END_POWEROFF,   /* the guest powered off, or halted for good */
+    VM_END_RESET,      /* the guest asked for a reset */
+    VM_END_DEBUG_EXIT, /* isa-debug-exit: value */
+    VM_END_CRASH,      /* triple fault, or the guest said that it crashed: vcpu, exit */
+    VM_END_KVM_FAIL,   /* KVM cannot run the guest: vcpu, exit */
+    VM_END_RUN_ERROR,  /* KVM_RUN itself failed: vcpu, value = errno */
+    VM_END_TIMEOUT,    /* the time limit passed */
+    VM_END_SIGNAL,     /* value = signal number */
+    VM_END_QUIT,       /* Ctrl-A x */
+};
+
+struct vm_end {
+    enum vm_end_kind kind;
+    unsigned vcpu;
+    struct vm_exit exit;
+    uint32_t value;
+};
+
+struct vm {
+    struct kvm_vm *kvm;
+    struct mem mem;
+    struct bus pio, mmio;
+    pthread_mutex_t device_lock;
+    struct trace *trace; /* borrowed; NULL: off */
+    struct vcpu *vcpu;
+    unsigned vcpu_count;
+
+    struct vm_end end; /* written once, by the first vm_end(); read after vm_stop() */
+    atomic_flag end_claimed;
+    atomic_bool stopping;
+    void (*on_end)(void *opaque); /* called once, on the thread that ends the VM */
+    void *on_end_opaque;
+};
+
+/* Makes a VM of COUNT vCPUs without memory or devices. TRACE is borrowed, NULL for none. -1 with
+ * *err on failure. vm_destroy() takes a VM in any state, but not a running one. */
+int vm_create(struct vm *vm, unsigned count, struct trace *trace, struct error *err);
+void vm_destroy(struct vm *vm);
+
+/* Backs guest memory with HOST (borrowed) for the guest and for devices; gpa and size are
+ * multiples of 4096. -1 with *err on failure. */
+int vm_map(struct vm *vm, uint64_t gpa, uint64_t size, uint8_t *host, bool readonly,
+           struct error *err);
+
+/* Creates the vCPUs, in their state after reset. */
+int vm_create_vcpus(struct vm *vm, const struct cpu_features *features, struct error *err);
+
+/* Starts a thread for each vCPU. The threads inherit the caller's signal mask. */
+int vm_start(struct vm *vm, struct error *err);
+
+/* Ends the VM, unless somebody did already; *end is copied. From any thread, never blocks. */
+void vm_end(struct vm *vm, const struct vm_end *end);
+
+/* Makes every vCPU leave the guest and its thread end. Not from a vCPU's thread, and without the
+ * device lock. */
+void vm_stop(struct vm *vm);
+
+/* Handles one exit: the device answers, the trace is told. ENTERED_NS and LEFT_NS are trace_now()
+ * when the vCPU entered and left the guest; unused with the trace off. (exit.c) */
+void vm_handle_exit(struct vcpu *vcpu, struct vm_exit *exit, uint64_t entered_ns, uint64_t left_ns);
+
+/* The body of a vCPU's thread: runs it until the VM is stopped. (vcpu.c) */
+void vcpu_run(struct vcpu *vcpu);
+
+/* Installs the handler of the signal that vcpu_kick() sends; once, before any thread. (vcpu.c) */
+void vcpu_accept_kicks(void);
+
+/* Makes a vCPU leave KVM_RUN, or not enter it. From any thread. (vcpu.c) */
+void vcpu_kick(struct vcpu *vcpu);
+
+/* Copies the exits kept of a stopped vCPU, oldest first; returns how many. (vcpu.c) */
+unsigned vcpu_last_exits(const struct vcpu *vcpu, struct trace_event events[VCPU_LAST_EXITS]);
+
+#endif
