@@ -1,0 +1,239 @@
+/*
+ * text.c: one exit as an aligned line of text.
+ *
+ * The columns of usual values fit in 120 characters. The guest's symbol, whose width varies most,
+ * comes last, so that a long one moves nothing else.
+ */
+#include "text.h"
+
+#include "trace.h"
+
+#include <stdarg.h>
+#include <stdint.h>
+#include <string.h>
+
+#define PLAIN   "\033[0m"
+#define DIM     "\033[2m"
+#define RED     "\033[1;31m"
+#define CYAN    "\033[36m"
+#define MAGENTA "\033[35m"
+
+#define STRING_SHOWN 4 /* bytes of string I/O that the data column has room for */
+
+struct line {
+    char *text; /* TRACE_LINE_MAX bytes */
+    size_t len;
+    bool colour;
+};
+
+static void put(struct line *line, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+static void put(struct line *line, const char *format, ...)
+{
+    size_t room = TRACE_LINE_MAX - 1 - line->len; /* one byte is kept for the newline */
+    va_list args;
+
+    va_start(args, format);
+    int len = vsnprintf(line->text + line->len, room, format, args);
+    va_end(args);
+    if (len > 0)
+        line->len += (size_t)len < room ? (size_t)len : room - 1;
+}
+
+/* A left-aligned column; COLOUR may be NULL. Blanks behind the text stay uncoloured. */
+static void put_column(struct line *line, const char *colour, int width, const char *text)
+{
+    int pad = width - (int)strlen(text);
+
+    if (line->colour && colour)
+        put(line, " %s%s%s%*s", colour, text, PLAIN, pad > 0 ? pad : 0, "");
+    else
+        put(line, " %-*s", width, text);
+}
+
+static size_t finish(struct line *line)
+{
+    while (line->len > 0 && line->text[line->len - 1] == ' ')
+        line->len--;
+    line->text[line->len++] = '\n';
+    line->text[line->len] = '\0';
+    return line->len;
+}
+
+size_t trace_format_header(char *text, bool colour)
+{
+    struct line line = {text, 0, colour};
+
+    put(&line, "%s%10s %3s %-10s %-10s %-6s %-21s %9s %8s  %-18s %s%s", colour ? DIM : "",
+        "time/ms", "cpu", "exit", "address", "size", "data", "guest+KVM", "VMM", "device register",
+        "code", colour ? PLAIN : "");
+    return finish(&line);
+}
+
+/* Microseconds while they fit in eight characters, so that most lines compare at a glance. */
+static void format_time(char *out, size_t size, uint64_t ns)
+{
+    static const struct {
+        uint64_t tenth_ns;
+        const char *unit;
+    } scale[] = {{100, "us"}, {100000, "ms"}, {100000000, "s"}};
+    unsigned i = 0;
+
+    while (i < 2 && ns / scale[i].tenth_ns >= 99999)
+        i++;
+    uint64_t tenths =
+        ns / scale[i].tenth_ns + (ns % scale[i].tenth_ns >= scale[i].tenth_ns / 2 ? 1 : 0);
+    snprintf(out, size, "%llu.%llu%s", (unsigned long long)(tenths / 10),
+             (unsigned long long)(tenths % 10), scale[i].unit);
+}
+
+static bool printable(uint8_t byte)
+{
+    return byte >= 0x20 && byte < 0x7f;
+}
+
+/* The value of a single access, and the characters it stands for. */
+static void format_value(char *out, size_t size, const struct trace_event *event)
+{
+    uint64_t value = 0;
+    bool text = event->size == 4;
+
+    for (unsigned i = 0; i < event->size; i++) {
+        value |= (uint64_t)event->data[i] << (8 * i);
+        text = text && printable(event->data[i]);
+    }
+    int len = snprintf(out, size, "0x%0*llx", 2 * event->size, (unsigned long long)value);
+    char *tail = out + len;
+    size -= (size_t)len;
+    if (text) {
+        snprintf(tail, size, " \"%.4s\"", (const char *)event->data);
+    } else if (event->size == 1) {
+        static const char controls[] = "\a\b\t\n\v\f\r", letters[] = "abtnvfr";
+        const char *control = value != 0 ? strchr(controls, (int)value) : NULL;
+        if (control)
+            snprintf(tail, size, " '\\%c'", letters[control - controls]);
+        else if (printable((uint8_t)value))
+            snprintf(tail, size, " '%c'", (char)value);
+    }
+}
+
+/* The first bytes of string I/O, as a hex dump shows them. */
+static void format_string(char *out, size_t size, const struct trace_event *event)
+{
+    unsigned shown = event->data_len < STRING_SHOWN ? event->data_len : STRING_SHOWN;
+    char text[STRING_SHOWN + 1] = "";
+    size_t len = 0;
+
+    for (unsigned i = 0; i < shown; i++) {
+        len += (size_t)snprintf(out + len, size - len, "%02x ", event->data[i]);
+        text[i] = printable(event->data[i]) ? (char)event->data[i] : '.';
+    }
+    uint64_t all = (uint64_t)event->size * event->count;
+    snprintf(out + len, size - len, "|%s|%s", text, all > shown ? "..." : "");
+}
+
+static void format_data(char *out, size_t size, const struct trace_event *event)
+{
+    out[0] = '\0';
+    if (event->kind == VM_EXIT_PIO || event->kind == VM_EXIT_MMIO) {
+        if (event->count > 1)
+            format_string(out, size, event);
+        else if (event->size > 0 && event->size <= 8 && event->data_len >= event->size)
+            format_value(out, size, event);
+    } else if (event->detail_name) {
+        snprintf(out, size, "%s", event->detail_name);
+    } else if (event->kind == VM_EXIT_OTHER && event->raw_name) {
+        snprintf(out, size, "%s", event->raw_name);
+    } else if (event->detail != 0) {
+        snprintf(out, size, "0x%llx", (unsigned long long)event->detail);
+    }
+}
+
+static const char *kind_colour(enum vm_exit_kind kind)
+{
+    switch (kind) {
+    case VM_EXIT_PIO:
+        return CYAN;
+    case VM_EXIT_MMIO:
+        return MAGENTA;
+    case VM_EXIT_SHUTDOWN:
+    case VM_EXIT_INTERNAL_ERROR:
+    case VM_EXIT_FAIL_ENTRY:
+        return RED;
+    default:
+        return NULL;
+    }
+}
+
+static void put_access(struct line *line, const struct trace_event *event)
+{
+    char text[64] = "";
+    bool access = event->kind == VM_EXIT_PIO || event->kind == VM_EXIT_MMIO;
+
+    if (access)
+        snprintf(text, sizeof(text), "0x%llx", (unsigned long long)event->addr);
+    put_column(line, NULL, 10, text);
+    if (access && event->count > 1)
+        snprintf(text, sizeof(text), "%ux%u", event->size, event->count);
+    else if (access)
+        snprintf(text, sizeof(text), "%u", event->size);
+    put_column(line, NULL, 6, text);
+    format_data(text, sizeof(text), event);
+    put_column(line, NULL, 21, text);
+}
+
+static void put_device(struct line *line, const struct trace_event *event)
+{
+    char text[64] = "";
+    const char *colour = NULL;
+
+    if (event->device && event->reg) {
+        snprintf(text, sizeof(text), "%s %s", event->device, event->reg);
+    } else if (event->device) {
+        snprintf(text, sizeof(text), "%s", event->device);
+    } else if (event->kind == VM_EXIT_PIO || event->kind == VM_EXIT_MMIO) {
+        snprintf(text, sizeof(text), "nobody");
+        colour = RED;
+    }
+    put(line, " ");
+    put_column(line, colour, 18, text);
+}
+
+size_t trace_format_event(char *text, bool colour, const struct trace_event *event,
+                          const struct symbols *symbols)
+{
+    struct line line = {text, 0, colour};
+    struct vm_exit exit = {.kind = event->kind, .write = event->write, .count = event->count};
+    char start[32] = "-", guest[32] = "-", vmm[32] = "-", code[SYMBOLS_TEXT_MAX];
+
+    if (event->start_ns != 0) {
+        snprintf(start, sizeof(start), "%llu.%03llu",
+                 (unsigned long long)(event->start_ns / 1000000),
+                 (unsigned long long)(event->start_ns / 1000 % 1000));
+        format_time(guest, sizeof(guest), event->guest_ns);
+        format_time(vmm, sizeof(vmm), event->vmm_ns);
+    }
+    put(&line, "%s%10s%s %3u", colour ? DIM : "", start, colour ? PLAIN : "", event->vcpu);
+    put_column(&line, kind_colour(event->kind), 10, vm_exit_kind_name(&exit));
+    put_access(&line, event);
+    put(&line, " %9s %8s", guest, vmm);
+    put_device(&line, event);
+    symbols_format(symbols, event->rip, code);
+    put(&line, " %s", code);
+    return finish(&line);
+}
+
+void trace_print_header(FILE *out, bool colour)
+{
+    char line[TRACE_LINE_MAX];
+
+    fwrite(line, 1, trace_format_header(line, colour), out);
+}
+
+void trace_print_event(FILE *out, bool colour, const struct trace_event *event,
+                       const struct symbols *symbols)
+{
+    char line[TRACE_LINE_MAX];
+
+    fwrite(line, 1, trace_format_event(line, colour, event, symbols), out);
+}
