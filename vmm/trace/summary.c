@@ -93,11 +93,10 @@ void summary_add(struct summary *summary, const struct trace_event *event)
     histogram_add(&row->vmm, event->vmm_ns);
 }
 
-/* NS with DIGITS (2 or 3) significant digits and its unit. */
-static void format_ns(char *out, size_t size, uint64_t ns, int digits)
+/* VALUE with DIGITS (2 or 3) significant digits and one of four units, each 1000 of the last. */
+static void format_scaled(char *out, size_t size, double value, int digits,
+                          const char *const unit[4])
 {
-    static const char *const unit[] = {"ns", "us", "ms", "s"};
-    double value = (double)ns;
     unsigned i = 0;
 
     while (i < 3 && value >= 999.5) {
@@ -106,6 +105,16 @@ static void format_ns(char *out, size_t size, uint64_t ns, int digits)
     }
     int decimals = digits - (value >= 99.95 ? 3 : value >= 9.995 ? 2 : 1);
     snprintf(out, size, "%.*f%s", i == 0 || decimals < 0 ? 0 : decimals, value, unit[i]);
+}
+
+static void format_ns(char *out, size_t size, uint64_t ns, int digits)
+{
+    format_scaled(out, size, (double)ns, digits, (const char *const[]){"ns", "us", "ms", "s"});
+}
+
+static void format_rate(char *out, size_t size, double rate)
+{
+    format_scaled(out, size, rate, 3, (const char *const[]){"", "k", "M", "G"});
 }
 
 /* Percentiles are known to 3 %: two digits, but never above the maximum, which is exact. */
@@ -131,13 +140,13 @@ static void print_times(FILE *out, const struct histogram *h)
     format_percentile(p50, sizeof(p50), h, 500);
     format_percentile(p99, sizeof(p99), h, 990);
     format_ns(max, sizeof(max), h->max, 3);
-    fprintf(out, " %7s %6s %6s %6s %6s", total, mean, p50, p99, max);
+    fprintf(out, " %6s %6s %6s %6s %6s", total, mean, p50, p99, max);
 }
 
 static void print_row(FILE *out, const char *name, uint64_t all, const struct histogram *guest,
                       const struct histogram *vmm)
 {
-    fprintf(out, "%-29s %9" PRIu64 " %5.1f%%", name, guest->count,
+    fprintf(out, "%-32s %8" PRIu64 " %5.1f%%", name, guest->count,
             100.0 * (double)guest->count / (double)all);
     print_times(out, guest);
     fprintf(out, "  ");
@@ -147,13 +156,10 @@ static void print_row(FILE *out, const char *name, uint64_t all, const struct hi
 
 static void print_head(FILE *out, const char *by)
 {
-    fprintf(
-        out,
-        "\n%-29s %9s %6s  -------- in guest and KVM -------- ----------- in kvmlens ------------\n",
-        "", "", "");
-    fprintf(out, "%-29s %9s %6s", by, "exits", "share");
+    fprintf(out, "\n%-48s  ------- guest and KVM --------    ---------- kvmlens -----------\n", "");
+    fprintf(out, "%-32s %8s %6s", by, "exits", "share");
     for (int i = 0; i < 2; i++)
-        fprintf(out, "%s %7s %6s %6s %6s %6s", i ? "  " : "", "total", "mean", "p50", "p99", "max");
+        fprintf(out, "%s %6s %6s %6s %6s %6s", i ? "  " : "", "total", "mean", "p50", "p99", "max");
     fprintf(out, "\n");
 }
 
@@ -229,7 +235,7 @@ static void print_report(FILE *out, const struct summary *summary, struct row *k
                          uint64_t wall_ns)
 {
     uint64_t count = 0;
-    char wall[16];
+    char wall[16], rate[16];
 
     for (unsigned i = 0; i < summary->rows; i++)
         count += summary->row[i].guest.count;
@@ -239,10 +245,11 @@ static void print_report(FILE *out, const struct summary *summary, struct row *k
         fprintf(out, ": the guest never needed it\n");
         return;
     }
-    if (wall_ns > 0)
-        fprintf(out, ", %.3g a second", (double)count * 1e9 / (double)wall_ns);
-    fprintf(out, ". What KVM handles by itself\n(PIC, I/O APIC, local APIC, PIT, HLT, page "
-                 "faults, MSRs, ...) never comes here and is not counted.\n");
+    format_rate(rate, sizeof(rate), (double)count * 1e9 / (double)(wall_ns ? wall_ns : 1));
+    fprintf(out,
+            ", %s a second. What KVM handles by itself (PIC, I/O APIC, local APIC,\n"
+            "PIT, HLT, page faults, MSRs, ...) never comes here and is not counted.\n",
+            rate);
     print_kinds(out, summary, kinds);
     print_registers(out, summary, count);
 }
