@@ -82,13 +82,13 @@ build/$(1)/libcore.a: $$($(1)_CORE)
 	$$(Q)rm -f $$@ && ar qcs $$@ $$^
 build/$(1)/kvmlens: $$(VMM_SRC:%.c=build/$(1)/%.o) build/.libs
 	@$$(say) LINK $$@
-	$$(Q)$(2) $(3) $$(CFLAGS) $$(LDFLAGS) -pthread -Wl,--as-needed $$(filter %.o,$$^) $$$$(cat build/.libs) -o $$@
+	$$(Q)$(2) $(3) $$(CFLAGS) $$(LDFLAGS) -pthread -Wl,-z,relro,-z,now,--as-needed $$(filter %.o,$$^) $$$$(cat build/.libs) -o $$@
 -include $$(patsubst %.c,build/$(1)/%.d,$$(VMM_SRC) $$(wildcard tests/*/*.c))
 endef
 
 $(eval $(call variant,obj,$(CC),-O2 -fstack-protector-strong -D_FORTIFY_SOURCE=2))
-$(eval $(call variant,asan,$(CC),-O1 $(SANITIZE)))
-$(eval $(call variant,cov,$(CC),-O0 --coverage -fprofile-update=atomic))
+# The checked build also counts the lines it runs, so that tests run once for both.
+$(eval $(call variant,asan,$(CC),-O1 $(SANITIZE) --coverage -fprofile-update=atomic))
 $(eval $(call variant,fuzz,$(CLANG),-O1 $(SANITIZE) -fsanitize=fuzzer-no-link))
 
 build/kvmlens: build/obj/kvmlens
@@ -97,15 +97,19 @@ build/kvmlens: build/obj/kvmlens
 -include guest/guest.mk
 include tests/tests.mk
 
+#: make              build kvmlens and the guests (all)
+#: make run          build, boot the toy guest, show what it says beside each exit it causes
 run: all
 	build/kvmlens -M microvm,timeout=60 -nographic -no-reboot -kernel build/guest/kernel.elf \
 	    -append "run=zoo,poweroff" -trace exits -trace summary
 
+#: make shell        the toy guest's shell (Ctrl-A x quits)
 shell: all
 	build/kvmlens -M microvm -nographic -kernel build/guest/kernel.elf
 
 .PHONY: install uninstall clean help
 INSTALLED = $(DESTDIR)$(PREFIX)/bin/kvmlens $(DESTDIR)$(PREFIX)/share/man/man1/kvmlens.1
+#: make install      into $(DESTDIR)$(PREFIX), by default /usr/local; make uninstall takes it away
 install: build/kvmlens
 	install -D -m 755 build/kvmlens $(DESTDIR)$(PREFIX)/bin/kvmlens
 	install -D -m 644 docs/kvmlens.1 $(DESTDIR)$(PREFIX)/share/man/man1/kvmlens.1
@@ -113,12 +117,11 @@ install: build/kvmlens
 uninstall:
 	rm -f $(INSTALLED)
 
+#: make clean        remove build/
 clean:
 	rm -rf build
 
 help:
-	@sed -n 's/^#: //p' $(MAKEFILE_LIST)
-
-#: make              build kvmlens and the guests (all)
-#: make run          build all, boot the toy guest, show what it says beside each exit it causes
-#: make shell        boot the toy guest to its shell (Ctrl-A x quits)
+	@sed -n 's/^#: //p' Makefile tests/tests.mk
+	@echo
+	@echo "V=1 shows the commands, WERROR=0 lets warnings pass, CC and CLANG name the compilers."

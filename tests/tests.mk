@@ -5,21 +5,79 @@ UNIT_SRC := $(sort $(wildcard tests/unit/test_*.c))
 UNIT     := $(UNIT_SRC:tests/%.c=build/tests/%)
 FUZZ_SRC := $(sort $(wildcard tests/fuzz/fuzz_*.c))
 FUZZ     := $(FUZZ_SRC:tests/%.c=build/tests/%)
+FUZZ_SECONDS ?= 30
 
-.PHONY: check check-unit check-kvm check-qemu asan fuzz lint bench docs coverage unit
+.PHONY: check check-unit check-kvm check-qemu asan unit fuzzers fuzz bench lint coverage docs \
+        clang-warnings
 
 $(UNIT): build/tests/%: build/asan/tests/%.o build/asan/libcore.a build/.libs | build/.setup-test
 	@$(say) LINK $@
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(SANITIZE) -pthread $< build/asan/libcore.a -lcmocka $$(cat build/.libs) -o $@
+	$(Q)$(CC) $(asan_FLAGS) -pthread $< build/asan/libcore.a -lcmocka $$(cat build/.libs) -o $@
 unit: $(UNIT)
 
 $(FUZZ): build/tests/%: build/fuzz/tests/%.o build/fuzz/libcore.a build/.libs | build/.setup-test
 	@$(say) LINK $@
 	@mkdir -p $(@D)
 	$(Q)$(CLANG) $(SANITIZE) -fsanitize=fuzzer -pthread $< build/fuzz/libcore.a $$(cat build/.libs) -o $@
+fuzzers: $(FUZZ)
 
 asan: build/asan/kvmlens
 
+#: make check        all tests: lint, unit, on /dev/kvm, on QEMU, fuzz corpora, coverage
+check: all asan $(UNIT) $(FUZZ) | build/.setup-test
+	tests/run lint unit cli kvm asan qemu fuzz coverage
+
+#: make check-unit   the unit tests, under ASan and UBSan
 check-unit: $(UNIT)
-	@status=0; for test in $(UNIT); do $$test || status=1; done; exit $$status
+	tests/run unit
+
+#: make check-kvm    the guests and the command line on /dev/kvm
+check-kvm: all | build/.setup-test
+	tests/run cli kvm
+
+#: make check-qemu   the same guests on QEMU's emulator
+check-qemu: all | build/.setup-test
+	tests/run qemu
+
+#: make lint         layout, warnings, sizes, dependency rules, scripts, documents
+lint: all | build/.setup-test
+	tests/run lint
+
+#: make coverage     line coverage of vmm/ by the unit tests and the sanitized runs on /dev/kvm
+coverage: all asan $(UNIT) | build/.setup-test
+	tests/run unit asan coverage
+
+#: make asan         build/asan/kvmlens, with the sanitizers
+
+#: make fuzz         look for new inputs, FUZZ_SECONDS (30) for each fuzzer
+fuzz: $(FUZZ)
+	@for fuzzer in $(FUZZ); do \
+	    name=$${fuzzer##*/fuzz_}; mkdir -p build/fuzz/found/$$name tests/fuzz/corpus/$$name; \
+	    (cd build/fuzz && ../../$$fuzzer -max_total_time=$(FUZZ_SECONDS) -timeout=10 -print_final_stats=1 \
+	        found/$$name ../../tests/fuzz/corpus/$$name) || exit 1; \
+	done
+
+# The second compiler reads every source with the same warnings.
+clang-warnings: | build/.setup-test
+	@status=0; for source in $(VMM_SRC) $(wildcard tests/*/*.c); do \
+	    $(CLANG) $(CPPFLAGS_ALL) -Ivmm $(CFLAGS_ALL) -fsyntax-only $$source || status=1; \
+	done; exit $$status
+
+#: make bench        the figures, as ratios measured in one run (STRICT=1: a miss is an error)
+BENCH := build/tests/bench
+$(BENCH)/floor: tests/bench/floor.c | build/.setup-build
+	@$(say) CC $@
+	@mkdir -p $(@D)
+	$(Q)$(CC) -std=gnu17 -O2 $(WARNINGS) $< -o $@
+$(BENCH)/%.rom: tests/bench/%.S tests/bench/rom.ld | build/.setup-build
+	@$(say) ROM $@
+	@mkdir -p $(@D)
+	$(Q)$(CC) -m32 -nostdlib -no-pie -Wl,--build-id=none,--oformat=binary,-T,tests/bench/rom.ld $< -o $@
+bench: all $(BENCH)/floor $(patsubst tests/bench/%.S,$(BENCH)/%.rom,$(wildcard tests/bench/*.S)) | build/.setup-test
+	tests/bench/bench $(if $(filter 1,$(STRICT)),--strict)
+
+#: make docs         refresh docs/machine.md and the output shown in README.md
+docs: all
+	scripts/machine-doc.sh
+	scripts/readme-refresh.sh

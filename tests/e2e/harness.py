@@ -1,0 +1,218 @@
+"""What the end-to-end tests stand on: cases, guests run and compared, terminals, masks.
+
+A case is a function of one argument, the binary under test, marked with @case(GROUP). It returns
+when all is well, and raises Failed or Skip otherwise. $KVMLENS names another binary to test.
+"""
+import concurrent.futures
+import difflib
+import functools
+import glob
+import importlib
+import os
+import re
+import shutil
+import subprocess
+import tempfile
+import traceback
+
+only = None  # tests/run -k
+bless = False  # tests/run --bless
+
+KERNEL = "build/guest/kernel.elf"
+KVMLENS = os.environ.get("KVMLENS", "build/kvmlens")
+ASAN_KVMLENS = "build/asan/kvmlens"
+QEMU = "qemu-system-x86_64"
+
+# vmm/status.h
+POWEROFF, USAGE, IMAGE, NO_KVM, INTERNAL, CRASH, KVM_FAIL, SIGNAL, TIMEOUT = (
+    0, 64, 66, 68, 70, 72, 74, 76, 124)
+
+
+class Failed(Exception):
+    pass
+
+
+class Skip(Exception):
+    pass
+
+
+class Result:
+    """status is ok, FAIL or skip; info: the detail is worth printing even when all is well."""
+
+    def __init__(self, name, status="ok", detail="", info=False):
+        self.name, self.status, self.detail, self.info = name, status, detail, info
+
+
+class Ended:
+    """How a process ended: exit status (or -signal), and what it wrote."""
+
+    def __init__(self, command, status, out, err):
+        self.command, self.status, self.out, self.err = command, status, out, err
+
+    def __str__(self):
+        return (f"$ {' '.join(self.command)}\nstatus {self.status}\n"
+                f"--- stdout\n{self.out[-4000:]}\n--- stderr\n{self.err[-6000:]}")
+
+
+_cases = []
+
+
+def case(group, name=None, asan=True, **keywords):
+    """Adds a function as a case of GROUP; KEYWORDS are handed to it. asan: it is run again with
+    the sanitized binary."""
+
+    def add(function):
+        label = name or function.__name__.replace("_", "-")
+        _cases.append((group, label, functools.partial(function, **keywords), asan))
+        return function
+
+    return add
+
+
+def _load():
+    if not _cases:
+        for path in sorted(glob.glob("tests/e2e/case_*.py")):
+            importlib.import_module(os.path.basename(path)[:-3])
+    return _cases
+
+
+@functools.lru_cache
+def kvm_trouble():
+    """Why kvmlens cannot run guests here, or None."""
+    check = run([KVMLENS, "check"])
+    if check.status == 0:
+        return None
+    return ((check.out + check.err).strip().split("\n")[0] or "kvmlens check failed") + \
+        f" (kvmlens check: status {check.status})"
+
+
+def _perform(group_name, name, function, binary):
+    try:
+        if group_name == "kvm" and kvm_trouble():
+            raise Skip(kvm_trouble())
+        if group_name == "qemu" and not shutil.which(QEMU):
+            raise Skip(f"{QEMU} is not installed")
+        function(binary)
+        return Result(name)
+    except Skip as reason:
+        return Result(name, "skip", str(reason))
+    except Failed as reason:
+        return Result(name, "FAIL", str(reason))
+    except Exception:  # pylint: disable=broad-except
+        return Result(name, "FAIL", traceback.format_exc())
+
+
+def group(wanted, binary=KVMLENS):
+    """Runs the cases of a group, as many at once as there are processors; results in order."""
+    chosen = [c for c in _load() if c[0] == wanted and (not only or only in c[1])]
+    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+        jobs = [pool.submit(_perform, wanted, name, function, binary)
+                for _, name, function, asan in chosen if asan or binary != ASAN_KVMLENS]
+        for job in jobs:
+            yield job.result()
+
+
+def asan_group():
+    yield from group("cli", ASAN_KVMLENS)
+    yield from group("kvm", ASAN_KVMLENS)
+
+
+def environment(extra=None):
+    env = {name: value for name, value in os.environ.items()
+           if name not in ("NO_COLOR", "KVMLENS_DEV_KVM")}
+    env.update(ASAN_OPTIONS="exitcode=99", UBSAN_OPTIONS="print_stacktrace=1:exitcode=99",
+               TERM="xterm")
+    env.update(extra or {})
+    return env
+
+
+def check_sanitizers(ended):
+    """No test passes with a sanitizer's complaint."""
+    if re.search(r"(Address|Leak|Thread|UndefinedBehavior)Sanitizer|runtime error:", ended.err + ended.out):
+        raise Failed(f"a sanitizer complains\n{ended}")
+    return ended
+
+
+def run(command, stdin=None, timeout=60, env=None, **streams):
+    """Runs a command to its end. stdin: text, or None for /dev/null; streams: as for Popen."""
+    streams.setdefault("stdin", subprocess.DEVNULL if stdin is None else subprocess.PIPE)
+    streams.setdefault("stdout", subprocess.PIPE)
+    streams.setdefault("stderr", subprocess.PIPE)
+    with subprocess.Popen(command, env=environment(env), **streams) as process:
+        try:
+            out, err = process.communicate(stdin.encode() if stdin is not None else None, timeout)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            out, err = process.communicate()
+            ended = Ended(command, "killed by the test", text(out), text(err))
+            raise Failed(f"still running after {timeout} s\n{ended}") from None
+    return check_sanitizers(Ended(command, process.returncode, text(out), text(err)))
+
+
+def text(data):
+    return (data or b"").decode("utf-8", "replace")
+
+
+def expect(condition, message, ended=""):
+    if not condition:
+        raise Failed(f"{message}\n{ended}")
+
+
+def expect_status(ended, status):
+    expect(ended.status == status, f"expected exit status {status}, not {ended.status}", ended)
+
+
+def expect_text(where, pattern, ended=""):
+    expect(re.search(pattern, where, re.M), f"expected to find: {pattern}", ended)
+
+
+def expect_one_line(ended, status, *patterns):
+    """The end of a bad start: one line on stderr, nothing on stdout."""
+    expect_status(ended, status)
+    expect(ended.out == "", "expected nothing on stdout", ended)
+    expect(ended.err.count("\n") == 1 and ended.err.endswith("\n") and ended.err.startswith("kvmlens: "),
+           "expected one line 'kvmlens: ...' on stderr", ended)
+    for pattern in patterns:
+        expect_text(ended.err, pattern, ended)
+
+
+def guest_command(binary, kernel=KERNEL, append=None, options=(), machine=""):
+    """The one command line that both kvmlens and QEMU understand."""
+    command = [binary]
+    if os.path.basename(binary) == QEMU:
+        command += ["-accel", "tcg", "-global", "virtio-mmio.force-legacy=false"]
+    command += ["-M", "microvm" + machine, "-nodefaults", "-no-user-config", "-display", "none",
+                "-serial", "stdio", "-no-reboot", "-bios" if kernel.endswith(".rom") else "-kernel", kernel]
+    if append is not None:
+        command += ["-append", append]
+    return command + list(options)
+
+
+DEBUG_EXIT = ("-device", "isa-debug-exit,iobase=0xf4,iosize=4")
+
+
+def boot(binary, append=None, kernel=KERNEL, options=(), machine="", stdin=None, timeout=60, env=None):
+    """Boots a guest with its serial line on stdin and stdout."""
+    return run(guest_command(binary, kernel, append, options, machine), stdin=stdin, timeout=timeout, env=env)
+
+
+def golden(name, found, masks=()):
+    """Compares with tests/e2e/golden/NAME.txt after MASKS, (pattern, replacement) pairs."""
+    found = found.replace("\r\n", "\n")
+    for pattern, replacement in masks:
+        found = re.sub(pattern, replacement, found, flags=re.M)
+    path = f"tests/e2e/golden/{name}.txt"
+    if bless:
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(found)
+    with open(path, encoding="utf-8") as file:
+        wanted = file.read()
+    if found != wanted:
+        raise Failed("".join(difflib.unified_diff(wanted.splitlines(True), found.splitlines(True),
+                                                  path, "found")))
+
+
+def scratch():
+    """A folder of its own under build/, removed at the end of the with block."""
+    os.makedirs("build/tests", exist_ok=True)
+    return tempfile.TemporaryDirectory(dir="build/tests")
