@@ -44,6 +44,18 @@ int vm_map(struct vm *vm, uint64_t gpa, uint64_t size, uint8_t *host, bool reado
     return 0;
 }
 
+int vm_create_irqchip(struct vm *vm, bool pit, struct error *err)
+{
+    int r = kvm_vm_create_irqchip(vm->kvm, pit);
+
+    if (r < 0)
+        return error_set(err, STATUS_NO_KVM,
+                         "cannot create the in-kernel interrupt controllers: %s; "
+                         "-M microvm,kernel-irqchip=off runs guests that need none",
+                         strerror(-r));
+    return 0;
+}
+
 int vm_create_vcpus(struct vm *vm, const struct cpu_features *features, struct error *err)
 {
     for (unsigned i = 0; i < vm->vcpu_count; i++)

@@ -78,6 +78,9 @@ void vm_destroy(struct vm *vm);
 int vm_map(struct vm *vm, uint64_t gpa, uint64_t size, uint8_t *host, bool readonly,
            struct error *err);
 
+/* Creates the in-kernel interrupt controllers, and the PIT if PIT. Before the vCPUs. */
+int vm_create_irqchip(struct vm *vm, bool pit, struct error *err);
+
 /* Creates the vCPUs, in their state after reset. */
 int vm_create_vcpus(struct vm *vm, const struct cpu_features *features, struct error *err);
 

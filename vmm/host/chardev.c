@@ -83,18 +83,39 @@ static unsigned filter_escapes(struct chardev *dev, uint8_t *bytes, unsigned cou
     return kept;
 }
 
+/* Hands the guest what it has room for. */
+static void deliver_pending(struct chardev *dev)
+{
+    while (dev->pending_count > 0 && dev->peer.room) {
+        unsigned n = dev->peer.room(dev->peer.opaque);
+        unsigned to_end = CHARDEV_PENDING - dev->pending_head;
+
+        n = n < dev->pending_count ? n : dev->pending_count;
+        n = n < to_end ? n : to_end;
+        if (n == 0)
+            return;
+
+        const uint8_t *bytes = &dev->pending[dev->pending_head];
+
+        dev->pending_head = (dev->pending_head + n) % CHARDEV_PENDING;
+        dev->pending_count -= n;
+        dev->peer.receive(dev->peer.opaque, bytes, n);
+    }
+}
+
 static void input_ready(void *opaque, short revents)
 {
     struct chardev *dev = opaque;
     uint8_t bytes[INPUT_AT_ONCE];
-    unsigned room = dev->peer.room ? dev->peer.room(dev->peer.opaque) : 0;
+    unsigned space = CHARDEV_PENDING - dev->pending_count;
 
-    if (room == 0) { /* chardev_accept_input() comes when there is some */
+    /* A guest that does not listen must not keep a person from typing Ctrl-A x. A pipe waits. */
+    if (space < sizeof bytes && !dev->is_tty) {
         loop_want(dev->loop, &dev->in, 0);
         return;
     }
 
-    ssize_t n = read(dev->in.fd, bytes, room < sizeof bytes ? room : sizeof bytes);
+    ssize_t n = read(dev->in.fd, bytes, sizeof bytes);
 
     if (n < 0 && (errno == EINTR || errno == EAGAIN))
         return;
@@ -110,8 +131,9 @@ static void input_ready(void *opaque, short revents)
 
     if (dev->escape)
         count = filter_escapes(dev, bytes, count);
-    if (count > 0)
-        dev->peer.receive(dev->peer.opaque, bytes, count);
+    for (unsigned i = 0; i < count && dev->pending_count < CHARDEV_PENDING; i++)
+        dev->pending[(dev->pending_head + dev->pending_count++) % CHARDEV_PENDING] = bytes[i];
+    deliver_pending(dev);
 }
 
 static void output_ready(void *opaque, short revents)
@@ -168,6 +190,7 @@ bool chardev_send(struct chardev *dev, uint8_t byte)
 
 void chardev_accept_input(struct chardev *dev)
 {
+    deliver_pending(dev);
     if (dev->in.fd >= 0 && !dev->input_ended && dev->reconnect.deadline == 0)
         loop_want(dev->loop, &dev->in, POLLIN);
 }
@@ -192,6 +215,7 @@ static void open_stdio(struct chardev *dev, bool escape)
     dev->escape = escape;
     dev->in.fd = STDIN_FILENO;
     dev->out.fd = STDOUT_FILENO;
+    dev->is_tty = isatty(STDIN_FILENO);
     dev->always_ready = fstat(STDOUT_FILENO, &st) == 0 && S_ISREG(st.st_mode);
     terminal_raw(!escape);
 }

@@ -15,6 +15,8 @@
 
 #include <stddef.h>
 
+#define CHARDEV_PENDING 1024 /* bytes typed ahead of the guest */
+
 /* Who is at the guest's end. All calls are made with the loop's lock held. */
 struct chardev_peer {
     unsigned (*room)(void *opaque); /* how many bytes receive() takes now */
@@ -28,12 +30,15 @@ struct chardev {
     struct loop *loop;
     struct loop_fd in, out;      /* fd -1: no such direction */
     struct loop_timer reconnect; /* looks whether somebody opened the pty */
-    bool stdio, always_ready, is_pty;
-    bool escape;       /* Ctrl-A is the escape character */
-    bool escaped;      /* it came, and its command has not */
-    bool input_ended;  /* end of file: stop reading for good */
-    bool output_ended; /* nobody reads any more: drop everything */
-    const char *name;  /* for messages: "stdout", a path */
+    bool stdio, is_tty, is_pty;
+    bool always_ready;                /* the output is a file: writing never waits */
+    bool escape;                      /* Ctrl-A is the escape character */
+    bool escaped;                     /* it came, and its command has not */
+    bool input_ended;                 /* end of file: stop reading for good */
+    bool output_ended;                /* nobody reads any more: drop everything */
+    uint8_t pending[CHARDEV_PENDING]; /* read, and not yet taken by the guest: a ring */
+    unsigned pending_head, pending_count;
+    const char *name; /* for messages: "stdout", a path */
     struct chardev_peer peer;
     void (*quit)(void *opaque); /* Ctrl-A x; with the loop's lock held */
     void *quit_opaque;

@@ -52,6 +52,10 @@ void kvm_vcpu_set_immediate_exit(struct kvm_vcpu *vcpu, bool on);
 int kvm_vcpu_get_state(struct kvm_vcpu *vcpu, struct cpu_state *state);
 int kvm_vcpu_set_state(struct kvm_vcpu *vcpu, const struct cpu_state *state);
 
+/* What a vCPU that is not in KVM_RUN was doing (KVM_GET_MP_STATE). */
+enum vcpu_activity { VCPU_RUNS, VCPU_HALTED, VCPU_WAITS_FOR_SIPI };
+int kvm_vcpu_get_activity(struct kvm_vcpu *vcpu, enum vcpu_activity *activity);
+
 enum kvm_backend { KVM_BACKEND_VMX, KVM_BACKEND_SVM, KVM_BACKEND_SOFTWARE, KVM_BACKEND_UNKNOWN };
 
 /* Which backend /dev/kvm seems to have, from the loaded modules and the processor's flags. */

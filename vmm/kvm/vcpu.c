@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -87,12 +88,13 @@ void kvm_vcpu_set_immediate_exit(struct kvm_vcpu *vcpu, bool on)
 /* Both directions go through one list of fields, so that they cannot disagree. */
 #define GPRS(X)                                                                                    \
     X(RAX, rax)                                                                                    \
-    X(RCX, rcx) X(RDX, rdx) X(RBX, rbx) X(RSP, rsp) X(RBP, rbp) X(RSI, rsi) X(RDI, rdi) X(R8, r8)  \
-        X(R9, r9) X(R10, r10) X(R11, r11) X(R12, r12) X(R13, r13) X(R14, r14) X(R15, r15)
+    X(RCX, rcx)                                                                                    \
+    X(RDX, rdx) X(RBX, rbx) X(RSP, rsp) X(RBP, rbp) X(RSI, rsi) X(RDI, rdi) X(R8, r8) X(R9, r9)    \
+        X(R10, r10) X(R11, r11) X(R12, r12) X(R13, r13) X(R14, r14) X(R15, r15)
 #define SEGMENTS(X)                                                                                \
     X(SEG_ES, es)                                                                                  \
-    X(SEG_CS, cs) X(SEG_SS, ss) X(SEG_DS, ds) X(SEG_FS, fs) X(SEG_GS, gs) X(SEG_LDT, ldt)          \
-        X(SEG_TR, tr)
+    X(SEG_CS, cs)                                                                                  \
+    X(SEG_SS, ss) X(SEG_DS, ds) X(SEG_FS, fs) X(SEG_GS, gs) X(SEG_LDT, ldt) X(SEG_TR, tr)
 
 static struct cpu_segment segment_from_kvm(const struct kvm_segment *s)
 {
@@ -182,5 +184,26 @@ int kvm_vcpu_set_state(struct kvm_vcpu *vcpu, const struct cpu_state *state)
 #undef SET
     if (ioctl(vcpu->fd, KVM_SET_SREGS, &sregs) < 0 || ioctl(vcpu->fd, KVM_SET_REGS, &regs) < 0)
         return -errno;
+    return 0;
+}
+
+int kvm_vcpu_get_activity(struct kvm_vcpu *vcpu, enum vcpu_activity *activity)
+{
+    struct kvm_mp_state mp;
+
+    if (ioctl(vcpu->fd, KVM_GET_MP_STATE, &mp) < 0)
+        return -errno;
+    switch (mp.mp_state) {
+    case KVM_MP_STATE_UNINITIALIZED:
+    case KVM_MP_STATE_INIT_RECEIVED:
+        *activity = VCPU_WAITS_FOR_SIPI;
+        break;
+    case KVM_MP_STATE_HALTED:
+        *activity = VCPU_HALTED;
+        break;
+    default:
+        *activity = VCPU_RUNS;
+        break;
+    }
     return 0;
 }

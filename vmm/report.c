@@ -1,0 +1,99 @@
+/*
+ * report.c: the end of a guest in words, and as an exit status.
+ */
+#include "report.h"
+
+#include "log.h"
+#include "postmortem.h"
+
+#include <debug_exit.h>
+#include <string.h>
+
+#define RFLAGS_IF 0x200
+
+static void print_whereabouts(const struct vm *vm, const struct symbols *symbols, FILE *out)
+{
+    for (unsigned i = 0; i < vm->vcpu_count; i++) {
+        struct cpu_state state;
+        enum vcpu_activity activity;
+
+        if (kvm_vcpu_get_state(vm->vcpu[i].kvm, &state) < 0 ||
+            kvm_vcpu_get_activity(vm->vcpu[i].kvm, &activity) < 0)
+            continue;
+
+        uint64_t offset = 0;
+        const char *name = symbols_find(symbols, state.rip, &offset);
+
+        if (activity == VCPU_WAITS_FOR_SIPI) {
+            fprintf(out, "vCPU %u was never started (it waits for INIT and SIPI)\n", i);
+            continue;
+        }
+        fprintf(out, "vCPU %u %s at RIP 0x%llx", i,
+                activity == VCPU_RUNS      ? "was running"
+                : state.rflags & RFLAGS_IF ? "was halted, waiting for an interrupt,"
+                                           : "was halted with interrupts off, for good,",
+                (unsigned long long)state.rip);
+        if (name)
+            fprintf(out, " (%s+0x%llx)", name, (unsigned long long)offset);
+        fprintf(out, ", after %llu exits\n", (unsigned long long)vm->vcpu[i].exits);
+    }
+}
+
+static void print_postmortem(const struct vm *vm, const struct symbols *symbols, FILE *out)
+{
+    const struct vcpu *vcpu = &vm->vcpu[vm->end.vcpu];
+    struct trace_event last[VCPU_LAST_EXITS];
+    struct cpu_state state;
+
+    if (kvm_vcpu_get_state(vcpu->kvm, &state) < 0) {
+        log_say("vCPU %u died, and its registers cannot be read", vcpu->index);
+        return;
+    }
+    postmortem_print(out, log_colour(out),
+                     &(struct postmortem){
+                         .vcpu = vcpu->index,
+                         .exit = &vm->end.exit,
+                         .state = &state,
+                         .mem = &vm->mem,
+                         .symbols = symbols,
+                         .last = last,
+                         .last_count = vcpu_last_exits(vcpu, last),
+                         .software_backend = kvm_backend() == KVM_BACKEND_SOFTWARE,
+                     });
+}
+
+enum status report_end(const struct vm *vm, const struct symbols *symbols, FILE *out)
+{
+    const struct vm_end *end = &vm->end;
+
+    switch (end->kind) {
+    case VM_END_POWEROFF:
+    case VM_END_RESET:
+        return STATUS_POWEROFF;
+    case VM_END_DEBUG_EXIT:
+        return (enum status)DEBUG_EXIT_STATUS(end->value);
+    case VM_END_CRASH:
+        print_postmortem(vm, symbols, out);
+        return STATUS_CRASH;
+    case VM_END_KVM_FAIL:
+        print_postmortem(vm, symbols, out);
+        return STATUS_KVM_FAIL;
+    case VM_END_RUN_ERROR:
+        log_say("KVM_RUN of vCPU %u: %s", end->vcpu, strerror((int)end->value));
+        print_whereabouts(vm, symbols, out);
+        return STATUS_KVM_FAIL;
+    case VM_END_TIMEOUT:
+        log_say("the time limit has passed");
+        print_whereabouts(vm, symbols, out);
+        return STATUS_TIMEOUT;
+    case VM_END_SIGNAL:
+        log_say("ended by signal %u (%s)", end->value, strsignal((int)end->value));
+        return STATUS_SIGNAL;
+    case VM_END_QUIT:
+        log_say("ended from the terminal");
+        return STATUS_SIGNAL;
+    case VM_END_NONE:
+        break;
+    }
+    return STATUS_INTERNAL;
+}
