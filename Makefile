@@ -94,7 +94,12 @@ $(eval $(call variant,fuzz,$(CLANG),-O1 $(SANITIZE) -fsanitize=fuzzer-no-link))
 build/kvmlens: build/obj/kvmlens
 	$(Q)ln -f $< $@
 
--include guest/guest.mk
+include guest/guest.mk
+all: $(GUEST_TARGETS)
+# Named here, the objects are kept; they follow the compiler and flags as those of vmm/ do.
+$(sort $(GUEST_OBJ) $(LESSON_SRC:%=build/obj/%.o) $(LESSON_ROMS:build/guest/%.rom=build/obj/guest/%.rom.S.o)): \
+    build/obj/.flags
+
 include tests/tests.mk
 
 #: make              build kvmlens and the guests (all)
