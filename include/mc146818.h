@@ -31,6 +31,7 @@
 #define RTC_B_PIE    0x40 /* periodic interrupt enable */
 #define RTC_B_AIE    0x20 /* alarm interrupt enable */
 #define RTC_B_UIE    0x10 /* update-ended interrupt enable */
+#define RTC_B_SQWE   0x08 /* square-wave output enable; the pin is not connected on a PC */
 #define RTC_B_BINARY 0x04 /* binary, not BCD */
 #define RTC_B_24H    0x02
 #define RTC_B_DST    0x01

@@ -10,6 +10,7 @@
 #define POWER_SLEEP_STATUS 1 /* sleep status: reads as 0 */
 #define POWER_RESET        2 /* reset: writing POWER_RESET_VALUE resets the machine */
 
+#define POWER_SLEEP_MASK  0x3c /* the bits of SLP_EN and SLP_TYP */
 #define POWER_SLEEP_S5    0x34 /* SLP_EN | SLP_TYP 5: power off */
 #define POWER_RESET_VALUE 0x42
 

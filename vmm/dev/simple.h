@@ -15,20 +15,22 @@ struct machine_requests {
     void *opaque;
 };
 
-/* i8042 keyboard controller, without a keyboard: 5 ports from 0x60. Command 0xfe pulses the reset
- * line; command 0xd1 and a data byte with bit 0 clear does as well. */
+/* i8042 keyboard controller, with neither keyboard nor mouse: 5 ports from 0x60. Command 0xfe
+ * pulses the reset line; command 0xd1 and a data byte with bit 0 clear does as well. */
 struct i8042 {
     struct machine_requests requests;
     uint8_t command; /* waiting for its data byte, or 0 */
-    uint8_t output;  /* the next byte that port 0x60 reads */
+    uint8_t output;  /* the last byte put out; port 0x60 reads it */
     uint8_t outport; /* output port: bit 0 reset (low active), bit 1 A20 */
     uint8_t mode;    /* command byte */
     bool output_full;
+    bool timed_out; /* output says that no device answered */
 };
 extern const struct device_ops i8042_ops;
 void i8042_init(struct i8042 *dev, struct machine_requests requests);
 
-/* isa-debug-exit (QEMU hw/misc/debugexit.c): any write ends the VMM, a read gives 0. */
+/* isa-debug-exit (QEMU hw/misc/debugexit.c): any write ends the VMM, a read gives 0. Attach it
+ * with whatever base and size it was given. */
 struct debug_exit {
     struct machine_requests requests;
 };
@@ -42,7 +44,7 @@ struct power {
 extern const struct device_ops power_ops;
 void power_init(struct power *dev, struct machine_requests requests);
 
-/* POST code port: remembers the last code. */
+/* POST code port: one byte, which reads back as on a PC. */
 struct post {
     uint8_t code;
 };
