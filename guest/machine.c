@@ -1,0 +1,164 @@
+/*
+ * machine.c: what this machine is made of.  A flattened device tree tells it where the VMM left
+ * one; otherwise the kernel's command line (QEMU's microvm appends virtio_mmio.device=... to it),
+ * CPUID, and a look at the ports.
+ */
+#include "kernel.h"
+#include "x86.h"
+
+#include <memmap.h>
+
+#define CPUID_TOPOLOGY         0xb
+#define CPUID_1_EDX_HTT        (1u << 28)
+#define CPUID_1_ECX_HYPERVISOR (1u << 31)
+#define CPUID_HYPERVISOR       0x40000000
+
+static struct {
+    struct fdt fdt;
+    bool have_fdt;
+    unsigned cpus;
+} machine;
+
+static unsigned cpus_of_fdt(void)
+{
+    unsigned cpus = 0, depth = 0;
+    bool in_cpus = false;
+    uint32_t offset = 0;
+    for (;;) {
+        struct fdt_item item = fdt_next(&machine.fdt, &offset);
+        if (item.token == FDT_END)
+            return cpus;
+        if (item.token == FDT_NODE) {
+            depth++;
+            if (depth == 2)
+                in_cpus = strcmp(item.name, "cpus") == 0;
+            else if (depth == 3 && in_cpus && memcmp(item.name, "cpu@", 4) == 0)
+                cpus++;
+        } else if (item.token == FDT_NODE_END) {
+            depth--;
+        }
+    }
+}
+
+static unsigned cpus_of_cpuid(void)
+{
+    if (cpuid(0, 0).eax >= CPUID_TOPOLOGY) {
+        unsigned cpus = cpuid(CPUID_TOPOLOGY, 1).ebx & 0xffff;
+        if (cpus)
+            return cpus;
+    }
+    struct cpuid features = cpuid(1, 0);
+    return features.edx & CPUID_1_EDX_HTT ? features.ebx >> 16 & 0xff : 1;
+}
+
+void machine_init(void)
+{
+    machine.have_fdt = fdt_open(&machine.fdt, (const uint8_t *)BOOT_FDT_GPA, BOOT_FDT_MAX);
+    unsigned cpus = machine.have_fdt ? cpus_of_fdt() : cpus_of_cpuid();
+    if (cpus == 0)
+        cpus = 1;
+    machine.cpus = cpus < CPUS_MAX ? cpus : CPUS_MAX;
+}
+
+unsigned machine_cpus(void)
+{
+    return machine.cpus;
+}
+
+/* CPUID hands out names as the bytes of registers. */
+static void print_signature(const char *label, uint32_t a, uint32_t b, uint32_t c)
+{
+    uint32_t words[3] = {a, b, c};
+    char text[13] = {0};
+    memcpy(text, words, 12);
+    print("%s%s\n", label, text);
+}
+
+static void print_memory(void)
+{
+    const struct memory *mem = memory();
+    for (unsigned i = 0; i < mem->range_count; i++) {
+        const struct hvm_memmap_entry *range = &mem->range[i];
+        print("memory:      %012lx - %012lx %s\n", range->addr, range->addr + range->size,
+              range->type == E820_RAM ? "RAM" : "reserved");
+    }
+    if (mem->initrd_size)
+        print("initrd:      %012lx, %lu bytes\n", mem->initrd, mem->initrd_size);
+}
+
+static void print_property(const struct fdt_item *item)
+{
+    print(" %s=", item->name);
+    if (fdt_is_text(item)) {
+        print("\"%s\"", (const char *)item->data);
+        return;
+    }
+    print("<");
+    for (uint32_t i = 0; i < item->size / 4; i++)
+        print(i ? " 0x%x" : "0x%x", fdt_cell(item, i));
+    print(">");
+}
+
+/* The tree: a line a node, the properties behind its name. */
+static void print_fdt(void)
+{
+    uint32_t offset = 0;
+    unsigned depth = 0;
+    for (;;) {
+        struct fdt_item item = fdt_next(&machine.fdt, &offset);
+        if (item.token == FDT_END)
+            break;
+        if (item.token == FDT_NODE) {
+            print("\n");
+            for (unsigned i = 0; i < depth + 1; i++)
+                print("  ");
+            print("%s", *item.name ? item.name : "/");
+            depth++;
+        } else if (item.token == FDT_NODE_END) {
+            depth--;
+        } else {
+            print_property(&item);
+        }
+    }
+    print("\n");
+}
+
+/* Each virtio_mmio.device=SIZE@GPA:IRQ of the command line. */
+static void print_virtio_slots(void)
+{
+    const char *key = "virtio_mmio.device=";
+    const char *at = memory()->command_line;
+    unsigned count = 0;
+    while ((at = find(at, key))) {
+        at += strlen(key);
+        print("  virtio-mmio slot ");
+        for (; *at && *at != ' '; at++)
+            print("%c", *at);
+        print("\n");
+        count++;
+    }
+    if (count == 0)
+        print("  no virtio-mmio slots\n");
+}
+
+void machine_print(void)
+{
+    struct cpuid leaf = cpuid(0, 0);
+    print_signature("processor:   ", leaf.ebx, leaf.edx, leaf.ecx);
+    if (cpuid(1, 0).ecx & CPUID_1_ECX_HYPERVISOR) {
+        leaf = cpuid(CPUID_HYPERVISOR, 0);
+        print_signature("hypervisor:  ", leaf.ebx, leaf.ecx, leaf.edx);
+    }
+    print("processors:  %u, from %s\n", machine.cpus, machine.have_fdt ? "the FDT" : "CPUID");
+    print("local APIC:  %s\n", apic_present() ? "yes, timer at 100 Hz" : "none: polling");
+    print("debug exit:  %s\n", debug_exit_present() ? "yes" : "no");
+    print_memory();
+    print("command line: %s\n", memory()->command_line);
+    if (machine.have_fdt) {
+        print("devices, from the FDT at 0x%x:", BOOT_FDT_GPA);
+        print_fdt();
+    } else {
+        print("devices, from the command line (there is no FDT):\n");
+        print_virtio_slots();
+    }
+}

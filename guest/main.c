@@ -1,0 +1,32 @@
+/*
+ * main.c: the order of life of the kernel.  From here each step is one file.
+ */
+#include "kernel.h"
+#include "x86.h"
+
+/* On the boot processor's own stack, with a guard page under it. */
+static _Noreturn void run(void)
+{
+    machine_init();
+    if (apic_init()) {
+        timer_init();
+        serial_interrupts();
+        irq_on();
+    }
+    print("kvmlens guest: long mode, ring 0, %u CPU%s\n", machine_cpus(),
+          machine_cpus() == 1 ? "" : "s");
+    shell();
+}
+
+/* On the stack of boot.S, with its page tables. */
+void kernel_main(const struct hvm_start_info *start_info)
+{
+    serial_init();
+    memory_init(start_info);
+    paging_init();
+    traps_init();
+    struct cpu *cpu = cpu_make(0, 0);
+    cpu->up = 1;
+    cpu_load(cpu);
+    call_on_stack(stack_top(0, 0), run);
+}

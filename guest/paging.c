@@ -1,0 +1,119 @@
+/*
+ * paging.c: the kernel's page tables (Intel SDM vol. 3A, 4.5: 4-level paging).
+ *
+ *     0x0000000000000000  not mapped: a NULL pointer faults
+ *     0x0000000000001000  RAM below 1 MiB: boot information          read, write
+ *     0x0000000000100000  text                                       read, execute
+ *                         rodata                                     read
+ *                         data, bss, RAM up to 2 MiB                 read, write
+ *     0x0000000000200000  RAM up to 1 GiB at most, in 2 MiB pages    read, write
+ *     0x0000000040000000  stacks, 64 KiB a CPU:                      read, write
+ *                           [guard][ run 16 KiB ][guard][ double fault ][guard][ NMI ]
+ *     0x0000000080000000  window for any GPA, two pages              read, write, uncached
+ *     0x00000000fe......  device registers at their own GPA          read, write, uncached
+ *
+ * All RAM that is mapped is mapped at its GPA. Nothing is both writable and executable. A guard
+ * page is not mapped: a stack that runs over faults instead of writing over its neighbour.
+ */
+#include "kernel.h"
+#include "x86.h"
+
+#define PAGE_PRESENT 1ull
+#define ENTRY_GPA    0x000ffffffffff000ull
+#define SIZE_2M      0x200000ull
+#define MAPPED_MAX   0x40000000ull
+#define STACKS       0x40000000ull
+#define WINDOW       0x80000000ull
+
+#define STACKS_PER_CPU  0x10000ull
+#define STACK_RUN_PAGES 4
+
+extern uint8_t text_start[], rodata_start[], data_start[]; /* kernel.ld */
+
+static struct {
+    uint64_t *root;
+} paging;
+
+/* The table that ENTRY refers to; made if there is none. */
+static uint64_t *table_of(uint64_t *entry)
+{
+    if (!(*entry & PAGE_PRESENT))
+        *entry = (uint64_t)page_alloc() | PAGE_PRESENT | PAGE_WRITE;
+    return (uint64_t *)(*entry & ENTRY_GPA);
+}
+
+static unsigned index(uint64_t address, unsigned level)
+{
+    return (address >> (12 + 9 * level)) & 511;
+}
+
+/* Maps one page of 4 KiB, or 2 MiB if FLAGS say so. */
+void map_page(uint64_t address, uint64_t gpa, uint64_t flags)
+{
+    uint64_t *table = paging.root;
+    for (unsigned level = 3; level > 1; level--)
+        table = table_of(&table[index(address, level)]);
+    if (flags & PAGE_2M) {
+        table[index(address, 1)] = gpa | flags | PAGE_PRESENT;
+        return;
+    }
+    table = table_of(&table[index(address, 1)]);
+    table[index(address, 0)] = gpa | flags | PAGE_PRESENT;
+    invlpg((void *)address);
+}
+
+static uint64_t flags_of(uint64_t address)
+{
+    if (address >= (uint64_t)text_start && address < (uint64_t)rodata_start)
+        return 0;
+    if (address >= (uint64_t)rodata_start && address < (uint64_t)data_start)
+        return PAGE_NX;
+    return PAGE_WRITE | PAGE_NX;
+}
+
+void paging_init(void)
+{
+    paging.root = page_alloc();
+    for (uint64_t gpa = PAGE_SIZE; gpa < SIZE_2M; gpa += PAGE_SIZE)
+        map_page(gpa, gpa, flags_of(gpa));
+    uint64_t top = memory_top() < MAPPED_MAX ? memory_top() : MAPPED_MAX;
+    for (uint64_t gpa = SIZE_2M; gpa < top; gpa += SIZE_2M)
+        map_page(gpa, gpa, PAGE_WRITE | PAGE_NX | PAGE_2M);
+    write_cr3((uint64_t)paging.root);
+    boot_cr3 = (uint64_t)paging.root;
+}
+
+volatile void *map_device(uint64_t gpa)
+{
+    uint64_t page = gpa & ~(PAGE_SIZE - 1);
+    map_page(page, page, PAGE_WRITE | PAGE_NX | PAGE_UNCACHED);
+    return (volatile void *)gpa;
+}
+
+volatile void *map_window(uint64_t gpa)
+{
+    uint64_t page = gpa & ENTRY_GPA;
+    map_page(WINDOW, page, PAGE_WRITE | PAGE_NX | PAGE_UNCACHED);
+    map_page(WINDOW + PAGE_SIZE, (page + PAGE_SIZE) & ENTRY_GPA,
+             PAGE_WRITE | PAGE_NX | PAGE_UNCACHED);
+    return (volatile void *)(WINDOW + gpa % PAGE_SIZE);
+}
+
+void *stack_top(unsigned cpu, unsigned which)
+{
+    /* Page numbers in the CPU's part of the stacks; each page before a first one is a guard. */
+    static const struct {
+        unsigned first, end;
+    } place[] = {{1, 1 + STACK_RUN_PAGES},
+                 {2 + STACK_RUN_PAGES, 3 + STACK_RUN_PAGES},
+                 {4 + STACK_RUN_PAGES, 5 + STACK_RUN_PAGES}};
+    uint64_t base = STACKS + cpu * STACKS_PER_CPU;
+    for (unsigned page = place[which].first; page < place[which].end; page++)
+        map_page(base + page * PAGE_SIZE, (uint64_t)page_alloc(), PAGE_WRITE | PAGE_NX);
+    return (void *)(base + place[which].end * PAGE_SIZE);
+}
+
+bool on_stack(uint64_t address)
+{
+    return address >= STACKS && address < STACKS + CPUS_MAX * STACKS_PER_CPU;
+}
