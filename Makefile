@@ -38,7 +38,7 @@ SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-fra
 
 VMM_SRC  := $(sort $(wildcard vmm/*.c vmm/*/*.c))
 # What the unit tests and fuzzers link: all but main() and the code that needs /dev/kvm.
-KVM_SRC  := $(filter-out vmm/kvm/cpuid%.c,$(wildcard vmm/kvm/*.c))
+KVM_SRC  := $(wildcard vmm/kvm/*.c)
 CORE_SRC := $(filter-out vmm/main.c $(KVM_SRC),$(VMM_SRC))
 FAKE_SRC := $(wildcard tests/unit/fake_kvm.c)
 

@@ -23,7 +23,7 @@ while IFS= read -r line || [ -n "$line" ]; do
     if [[ $line =~ ^'<!-- run: '(.*)' -->'$ ]]; then
         inside=yes
         command=${BASH_REMATCH[1]}
-        filter=cat
+        filter="cat"
         [[ $command != *' ## '* ]] || filter=${command#* ## }
         command=${command%% ## *}
         printf '```console\n$ %s\n' "$command"

@@ -66,7 +66,7 @@ clang-warnings: | build/.setup-test
 
 #: make bench        the figures, as ratios measured in one run (STRICT=1: a miss is an error)
 BENCH := build/tests/bench
-$(BENCH)/floor: tests/bench/floor.c | build/.setup-build
+$(BENCH)/%: tests/bench/%.c | build/.setup-build
 	@$(say) CC $@
 	@mkdir -p $(@D)
 	$(Q)$(CC) -std=gnu17 -O2 $(WARNINGS) $< -o $@
@@ -74,7 +74,7 @@ $(BENCH)/%.rom: tests/bench/%.S tests/bench/rom.ld | build/.setup-build
 	@$(say) ROM $@
 	@mkdir -p $(@D)
 	$(Q)$(CC) -m32 -nostdlib -no-pie -Wl,--build-id=none,--oformat=binary,-T,tests/bench/rom.ld $< -o $@
-bench: all $(BENCH)/floor $(patsubst tests/bench/%.S,$(BENCH)/%.rom,$(wildcard tests/bench/*.S)) | build/.setup-test
+bench: all $(BENCH)/floor $(BENCH)/measure $(patsubst tests/bench/%.S,$(BENCH)/%.rom,$(wildcard tests/bench/*.S)) | build/.setup-test
 	tests/bench/bench $(if $(filter 1,$(STRICT)),--strict)
 
 #: make docs         refresh docs/machine.md and the output shown in README.md
