@@ -4,8 +4,8 @@
 #ifndef KVMLENS_OPTIONS_H
 #define KVMLENS_OPTIONS_H
 
+#include "cpu_features.h"
 #include "error.h"
-#include "kvm/cpuid.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -31,7 +31,7 @@ struct trace_option {
 
 enum run_mode {
     MODE_RUN,     /* boot a guest */
-    MODE_HELP,    /* -h, -device help, ...: already printed by options_parse's caller */
+    MODE_HELP,    /* -h, -device help, ...: options_help() prints it */
     MODE_VERSION, /* -version */
     MODE_CHECK,   /* kvmlens check */
 };
@@ -39,13 +39,14 @@ enum run_mode {
 /* Strings point into argv (or static storage): valid as long as argv is. */
 struct options {
     enum run_mode mode;
-    const char *help_topic; /* MODE_HELP: "options", "device", "machine", "cpu", "trace" */
+    const char *help_topic; /* MODE_HELP: static; "options", "machine", "cpu", ... */
 
     /* -M microvm,... */
     const char *dumpdtb; /* write the device tree there and end */
     unsigned timeout_s;  /* 0: no limit */
     bool irqchip;        /* kernel-irqchip=on|off; off: no interrupt controller at all */
     bool pit, rtc;       /* pit=on|off, rtc=on|off */
+    bool isa_serial;     /* isa-serial=on|off, or -serial none: no UART in the machine */
 
     struct cpu_features cpu;
     uint64_t ram_bytes; /* -m, default 128 MiB as QEMU */
@@ -64,10 +65,12 @@ struct options {
     unsigned trace_count;
 };
 
-/* Parses ARGV into *OPTIONS (defaults first). 0, or -1 with *ERR (STATUS_USAGE). */
+/* Parses ARGV into *OPTIONS (defaults first). 0, or -1 with *ERR (STATUS_USAGE). Arguments with
+ * properties are cut up in place, so ARGV's strings must be writable, as main's are. */
 int options_parse(struct options *options, int argc, char **argv, struct error *err);
 
-/* Prints the help of TOPIC (see help_topic) to stdout. */
-void options_help(const char *topic);
+/* Prints to stdout what MODE_HELP or MODE_VERSION ask for. STATUS_INTERNAL if it cannot be
+ * written, else 0. */
+enum status options_help(const struct options *options);
 
 #endif

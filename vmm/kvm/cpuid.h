@@ -1,36 +1,28 @@
 /*
- * cpuid.h: the -cpu argument: CPU features by QEMU's names, masked from what KVM offers.
- * Source: Intel SDM vol. 2A, CPUID; AMD APM vol. 3, appendix E; QEMU target/i386/cpu.c's names.
+ * cpuid.h: what CPUID tells the guest: KVM's offer, less the features masked off, with the APIC ID
+ * and the topology of each vCPU. Internal to vmm/kvm/.
+ * Source: the kernel's Documentation/virt/kvm/api.rst, 4.20 (KVM_SET_CPUID2) and 4.46
+ * (KVM_GET_SUPPORTED_CPUID).
  */
-#ifndef KVMLENS_CPUID_H
-#define KVMLENS_CPUID_H
+#ifndef KVMLENS_KVM_CPUID_H
+#define KVMLENS_KVM_CPUID_H
 
+#include "../cpu_features.h"
 #include "../error.h"
 
-#include <stdint.h>
+#include <stdbool.h>
 
-/* The CPUID words that carry named features. */
-enum cpuid_word {
-    CPUID_1_EDX,
-    CPUID_1_ECX,
-    CPUID_7_EBX,
-    CPUID_7_ECX,
-    CPUID_7_EDX,
-    CPUID_8000_0001_EDX,
-    CPUID_8000_0001_ECX,
-    CPUID_WORDS
-};
+struct kvm_cpuid_table;
 
-struct cpu_features {
-    uint32_t off[CPUID_WORDS];    /* -name, name=off: taken from what KVM offers */
-    uint32_t wanted[CPUID_WORDS]; /* +name, name=on: an error if KVM does not offer it */
-};
+/* Reads what KVM offers: once for a VM, since it takes KVM longer than all else at start. IRQCHIP:
+ * the VM has in-kernel local APICs. Fills in *err and returns -1 on failure. The caller frees
+ * *TABLE (free() of NULL is allowed). */
+int kvm_cpuid_read(struct kvm_cpuid_table **table, int kvm_fd, bool irqchip, struct error *err);
+void kvm_cpuid_free(struct kvm_cpuid_table *table);
 
-/* Parses "host[,-name][,+name][,name=on|off]". Unknown models and features are a STATUS_USAGE error
- * that names the nearest known one. */
-int cpu_features_parse(struct cpu_features *features, const char *argument, struct error *err);
-
-/* The name of BIT of WORD, or NULL; and the first name in order of (word, bit) after it. */
-const char *cpu_feature_name(enum cpuid_word word, unsigned bit);
+/* Sets the CPUID of vCPU INDEX of COUNT, whose APIC ID is INDEX. A wanted feature that KVM does
+ * not offer is a STATUS_USAGE error that names all such. */
+int kvm_cpuid_set(const struct kvm_cpuid_table *table, int vcpu_fd, unsigned index, unsigned count,
+                  const struct cpu_features *features, struct error *err);
 
 #endif

@@ -1,0 +1,189 @@
+/*
+ * help.c: what -help and its topics print, made from the tables that the parser uses.
+ */
+#include "options_internal.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#ifndef KVMLENS_VERSION
+#define KVMLENS_VERSION "unknown"
+#endif
+
+#define WIDTH  80 /* columns */
+#define INDENT 6
+
+/* Prints TEXT in lines of WIDTH columns, each behind INDENT spaces. */
+static void print_wrapped(const char *text, int indent)
+{
+    int column = 0;
+
+    for (const char *word = text; *word; word += strspn(word, " ")) {
+        int len = (int)strcspn(word, " ");
+
+        if (column > 0 && column + 1 + len > WIDTH) {
+            putchar('\n');
+            column = 0;
+        }
+        column += printf("%*s%.*s", column > 0 ? 1 : indent, "", len, word);
+        word += len;
+    }
+    putchar('\n');
+}
+
+static void print_option(const struct option_def *def)
+{
+    printf("  -%s", def->name);
+    if (def->alias)
+        printf(", -%s", def->alias);
+    printf("%s%s\n", def->argument ? " " : "", def->argument ? def->argument : "");
+    print_wrapped(def->help, INDENT);
+}
+
+static void print_options(void)
+{
+    printf("usage: kvmlens -kernel FILE [OPTION]...   boot a kernel and show its VM exits\n"
+           "       kvmlens -bios FILE [OPTION]...     boot a ROM\n"
+           "       kvmlens check                      can this host run guests?\n"
+           "\n"
+           "The options are spelled as QEMU's, with one dash or two; the machine is QEMU's\n"
+           "microvm.\n");
+    for (unsigned group = 0; group < OPTION_GROUPS; group++) {
+        printf("\n%s\n", option_group_titles[group]);
+        for (const struct option_def *def = option_table; def->name; def++)
+            if (def->group == group)
+                print_option(def);
+    }
+    printf("\nOn the terminal (-serial mon:stdio): Ctrl-A x quits, Ctrl-A h helps.\n"
+           "Exit status: 0 the guest powered off; odd numbers are isa-debug-exit's; others are\n"
+           "explained in kvmlens(1).\n");
+}
+
+static void print_escaped(const char *text)
+{
+    for (; *text; text++) {
+        if (*text == '|')
+            putchar('\\');
+        putchar(*text);
+    }
+}
+
+static void print_markdown(void)
+{
+    printf("| Option | What it does |\n| --- | --- |\n");
+    for (unsigned group = 0; group < OPTION_GROUPS; group++) {
+        printf("| **%s** | |\n", option_group_titles[group]);
+        for (const struct option_def *def = option_table; def->name; def++) {
+            if (def->group != group)
+                continue;
+            printf("| `-%s", def->name);
+            if (def->argument) {
+                putchar(' ');
+                print_escaped(def->argument);
+            }
+            putchar('`');
+            if (def->alias)
+                printf(", `-%s`", def->alias);
+            printf(" | ");
+            print_escaped(def->help);
+            printf(" |\n");
+        }
+    }
+}
+
+/* The properties of TABLE that have a help text: kvmlens's own, or those that must have a value. */
+static void print_properties(const struct property *table, bool own)
+{
+    for (; table->name; table++) {
+        if (!table->help || (table->set != NULL) != own)
+            continue;
+        printf("  %s=%s\n", table->name, table->values);
+        print_wrapped(table->help, INDENT);
+    }
+}
+
+static void print_microvm(void)
+{
+    printf("Properties of the machine microvm:\n");
+    print_properties(machine_properties, true);
+    printf("\nTaken with these values only, which change nothing here:\n");
+    print_properties(machine_properties, false);
+}
+
+static void print_cpu(void)
+{
+    int column = WIDTH;
+
+    print_wrapped("Processor models: host, the host's processor as KVM offers it.", 0);
+    printf("\nFeatures to take away (-NAME, NAME=off) or to insist on (+NAME, NAME=on):");
+    for (unsigned word = 0; word < CPUID_WORDS; word++)
+        for (unsigned bit = 0; bit < 32; bit++) {
+            const char *name = cpu_feature_name((enum cpuid_word)word, bit);
+
+            if (!name)
+                continue;
+            if (column + 1 + (int)strlen(name) > WIDTH) {
+                printf("\n ");
+                column = 1;
+            }
+            column += printf(" %s", name);
+        }
+    putchar('\n');
+}
+
+static void print_debug_exit(void)
+{
+    printf("isa-debug-exit: a guest that writes V to its port ends kvmlens with status\n"
+           "(V << 1) | 1.\n");
+    print_properties(debug_exit_properties, true);
+}
+
+static void print_trace(void)
+{
+    printf("-trace exits[,file=PATH]\n");
+    print_wrapped("Each VM exit as a line: time, vCPU, kind, address, size, data, device and "
+                  "register, guest symbol, time in guest and KVM, time in kvmlens.",
+                  INDENT);
+    printf("-trace summary[,file=PATH]\n");
+    print_wrapped("At the end, for each kind of exit and each device register: count, share, "
+                  "total, mean, p50, p99 and maximum.",
+                  INDENT);
+    printf("\n");
+    print_wrapped("Without file=, to stderr. Exits that KVM handles in the kernel do not come to "
+                  "kvmlens, and are not seen here.",
+                  0);
+}
+
+static void print_topic(const char *topic)
+{
+    if (strcmp(topic, "machine") == 0)
+        printf("Machines:\n  microvm   QEMU's microvm (-machine microvm,help: its properties)\n");
+    else if (strcmp(topic, "microvm") == 0)
+        print_microvm();
+    else if (strcmp(topic, "accel") == 0)
+        printf("Accelerators:\n  kvm   /dev/kvm (`kvmlens check` tells whether it works)\n");
+    else if (strcmp(topic, "cpu") == 0)
+        print_cpu();
+    else if (strcmp(topic, "device") == 0)
+        printf("Devices to add:\n  isa-debug-exit   ends kvmlens with a status of the guest's "
+               "choice\n"
+               "                   (-device isa-debug-exit,help: its properties)\n");
+    else if (strcmp(topic, "isa-debug-exit") == 0)
+        print_debug_exit();
+    else if (strcmp(topic, "trace") == 0)
+        print_trace();
+    else if (strcmp(topic, "markdown") == 0)
+        print_markdown();
+    else
+        print_options();
+}
+
+enum status options_help(const struct options *options)
+{
+    if (options->mode == MODE_VERSION)
+        printf("kvmlens %s\n", KVMLENS_VERSION);
+    else
+        print_topic(options->help_topic);
+    /* A full disk shows at the flush; it must not look like success in a script. */
+    return fflush(stdout) == 0 && !ferror(stdout) ? STATUS_POWEROFF : STATUS_INTERNAL;
+}

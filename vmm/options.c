@@ -1,0 +1,153 @@
+/*
+ * options.c: the command line, option by option (see options.h).  The options are in
+ * options_table.c, their arguments are read in options_values.c and options_machine.c.
+ * Source: qemu-system-x86_64(1), whose spellings these are.
+ */
+#include "options_internal.h"
+
+#include "options_qemu.h"
+#include "suggest.h"
+
+#include <memmap.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#define RAM_DEFAULT (UINT64_C(128) << 20) /* QEMU's default */
+
+int option_error(struct option_parser *parser, const char *format, ...)
+{
+    char text[sizeof(parser->err->text)];
+    va_list args;
+
+    va_start(args, format);
+    vsnprintf(text, sizeof(text), format, args);
+    va_end(args);
+    return error_set(parser->err, STATUS_USAGE, "%s: %s", parser->typed, text);
+}
+
+static const struct option_def *find_option(const char *name)
+{
+    for (const struct option_def *def = option_table; def->name; def++)
+        if (strcmp(name, def->name) == 0 || (def->alias && strcmp(name, def->alias) == 0))
+            return def;
+    return NULL;
+}
+
+/* NAME is the option without its dashes. */
+static int unknown_option(const char *typed, const char *name, struct error *err)
+{
+    const char *about = qemu_option_about(name);
+    struct suggestion near = {.word = name};
+    size_t len = strcspn(name, "=");
+    char before[SUGGEST_MAX];
+
+    if (about && *about)
+        return error_set(err, STATUS_USAGE, "%s: QEMU has this option, kvmlens has not (no %s)",
+                         typed, about);
+    if (about)
+        return error_set(err, STATUS_USAGE, "%s: QEMU has this option, kvmlens has not", typed);
+    if (name[len] == '=' && len < sizeof(before)) {
+        memcpy(before, name, len);
+        before[len] = '\0';
+        if (find_option(before))
+            return error_set(err, STATUS_USAGE,
+                             "unknown option %s; the argument is a word of its own: -%s %s",
+                             QUOTE(typed), before, QUOTE(name + len + 1));
+    }
+    for (const struct option_def *def = option_table; def->name; def++) {
+        suggest_offer(&near, def->name);
+        if (def->alias)
+            suggest_offer(&near, def->alias);
+    }
+    if (near.best[0])
+        return error_set(err, STATUS_USAGE, "unknown option %s; did you mean -%s?", QUOTE(typed),
+                         near.best);
+    return error_set(err, STATUS_USAGE, "unknown option %s; `kvmlens -h` lists all", QUOTE(typed));
+}
+
+static int stray_word(const char *word, struct error *err)
+{
+    struct suggestion near = {.word = word};
+
+    suggest_offer(&near, "check");
+    if (near.best[0])
+        return error_set(err, STATUS_USAGE, "%s is no option; did you mean `kvmlens check`?",
+                         QUOTE(word));
+    return error_set(err, STATUS_USAGE,
+                     "%s is no option; QEMU would take it for a disk image, and kvmlens has no "
+                     "disks (to boot a kernel: -kernel FILE)",
+                     QUOTE(word));
+}
+
+/* What can only be said once all options are known. */
+static int check_together(const struct options *options, struct error *err)
+{
+    if (options->kernel && options->bios)
+        return error_set(err, STATUS_USAGE,
+                         "-kernel and -bios exclude each other: kvmlens boots one or the other");
+    if (options->initrd && !options->kernel)
+        return error_set(err, STATUS_USAGE, "-initrd needs -kernel");
+    if (options->append && !options->kernel)
+        return error_set(err, STATUS_USAGE, "-append needs -kernel");
+    if (!options->kernel && !options->bios && !options->dumpdtb)
+        return error_set(err, STATUS_USAGE,
+                         "no guest to boot: give -kernel FILE (an ELF64 with a PVH note) or -bios "
+                         "FILE (a ROM); `kvmlens -h` lists all options");
+    return 0;
+}
+
+static int parse_all(struct option_parser *parser, int argc, char **argv)
+{
+    for (int i = 1; i < argc; i++) {
+        const char *name = argv[i];
+
+        if (name[0] != '-' || !name[1])
+            return stray_word(name, parser->err);
+        name += name[1] == '-' ? 2 : 1;
+        parser->typed = argv[i];
+        parser->def = find_option(name);
+        if (!parser->def)
+            return unknown_option(argv[i], name, parser->err);
+
+        char *argument = NULL;
+
+        if (parser->def->argument) {
+            if (i + 1 == argc)
+                return option_error(parser, "an argument is missing: %s %s", argv[i],
+                                    parser->def->argument);
+            argument = argv[++i];
+        } else if (parser->def->parse == option_show_help && i + 1 < argc) {
+            argument = argv[i + 1];
+        }
+        if (parser->def->parse(parser, argument) < 0)
+            return -1;
+        /* As in QEMU, help and version do not wait for the rest of the line. */
+        if (parser->options->mode != MODE_RUN)
+            return 0;
+    }
+    return check_together(parser->options, parser->err);
+}
+
+int options_parse(struct options *options, int argc, char **argv, struct error *err)
+{
+    struct option_parser parser = {.options = options, .err = err};
+
+    *options = (struct options){
+        .irqchip = true,
+        .pit = true,
+        .rtc = true,
+        .isa_serial = true,
+        .serial = SERIAL_MON_STDIO,
+        .ram_bytes = RAM_DEFAULT,
+        .smp = 1,
+    };
+    if (argc > 1 && strcmp(argv[1], "check") == 0) {
+        options->mode = MODE_CHECK;
+        if (argc > 2)
+            return error_set(err, STATUS_USAGE, "check: %s is too much; it takes no options",
+                             QUOTE(argv[2]));
+        return 0;
+    }
+    return parse_all(&parser, argc, argv);
+}

@@ -1,0 +1,106 @@
+/*
+ * options_internal.h: what the files of the command line share.
+ *
+ * One table (options_table.c) says which options there are; the parser, the help and README.md's
+ * option table are made from it. Properties (-machine microvm,NAME=VALUE) have tables of their own.
+ */
+#ifndef KVMLENS_OPTIONS_INTERNAL_H
+#define KVMLENS_OPTIONS_INTERNAL_H
+
+#include "options.h"
+
+struct option_def;
+
+/* -smp's properties; 0: not given. */
+struct smp_option {
+    unsigned cpus, maxcpus, sockets, cores, threads;
+};
+
+/* Where the parser is. */
+struct option_parser {
+    struct options *options;
+    struct error *err;
+    const struct option_def *def; /* the option being parsed */
+    const char *typed;            /* and how it was typed: "-M", "--machine" */
+    bool accel_given, serial_given, trace_kind_given;
+    struct smp_option smp;
+};
+
+enum option_group {
+    GROUP_GUEST,
+    GROUP_MACHINE,
+    GROUP_LINES,
+    GROUP_TRACE,
+    GROUP_HELP,
+    GROUP_IGNORED,
+    OPTION_GROUPS
+};
+
+struct option_def {
+    enum option_group group;
+    const char *name, *alias; /* without dashes; alias may be NULL */
+    const char *argument;     /* as the help shows it; NULL: the option takes none */
+    const char *help;         /* one line of any length; the help wraps it */
+    /* ARGUMENT is writable, and NULL for an option without one. */
+    int (*parse)(struct option_parser *parser, char *argument);
+    const char *about; /* option_none(): what kvmlens has none of */
+};
+
+extern const struct option_def option_table[]; /* ends with a NULL name */
+extern const char *const option_group_titles[OPTION_GROUPS];
+
+/* A property of an option's argument. SET given: kvmlens's own. Else with VALUES: accepted if it
+ * has one of these values ("off|auto"), which is what kvmlens does anyway. Else QEMU's alone. */
+struct property {
+    const char *name;
+    const char *values; /* as the help and messages show them */
+    const char *help;   /* NULL: not shown in the help */
+    int (*set)(struct option_parser *parser, const char *value);
+};
+
+extern const struct property machine_properties[], accel_properties[], memory_properties[],
+    smp_properties[], name_properties[], debug_exit_properties[], trace_properties[];
+
+/* Parses "NAME=VALUE,..." by TABLE, which ends with a NULL name; ",," stands for a comma within a
+ * value. The first item may be a value alone if IMPLIED says of which property. "help" as an item
+ * asks for TOPIC (if not NULL): the parser's mode is MODE_HELP then. ARGUMENT is cut up. */
+int properties_parse(struct option_parser *parser, const struct property *table,
+                     const char *implied, const char *topic, char *argument);
+
+/* A STATUS_USAGE error that begins with the option as it was typed; -1. */
+int option_error(struct option_parser *parser, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+/* Switches to MODE_HELP; 0. */
+int option_help(struct option_parser *parser, const char *topic);
+
+/* "on", "off" and the like (QEMU's words) into *ON. -1 with an error that names PROPERTY. */
+int parse_on_off(struct option_parser *parser, const char *property, const char *value, bool *on);
+
+/* A number from MIN to MAX: decimal, or hexadecimal after 0x. -1 with an error that names
+ * PROPERTY (NULL: the option's own value). */
+int parse_number(struct option_parser *parser, const char *property, const char *value,
+                 uint64_t min, uint64_t max, uint64_t *number);
+
+/* The options of the table, by what they set. */
+int option_machine(struct option_parser *parser, char *argument);
+int option_accel(struct option_parser *parser, char *argument);
+int option_enable_kvm(struct option_parser *parser, char *argument);
+int option_cpu(struct option_parser *parser, char *argument);
+int option_memory(struct option_parser *parser, char *argument);
+int option_smp(struct option_parser *parser, char *argument);
+int option_kernel(struct option_parser *parser, char *argument);
+int option_initrd(struct option_parser *parser, char *argument);
+int option_append(struct option_parser *parser, char *argument);
+int option_bios(struct option_parser *parser, char *argument);
+int option_serial(struct option_parser *parser, char *argument);
+int option_no_reboot(struct option_parser *parser, char *argument);
+int option_name(struct option_parser *parser, char *argument);
+int option_device(struct option_parser *parser, char *argument);
+int option_trace(struct option_parser *parser, char *argument);
+int option_show_help(struct option_parser *parser, char *argument);
+int option_version(struct option_parser *parser, char *argument);
+int option_none(struct option_parser *parser, char *argument);   /* takes "none" alone */
+int option_ignore(struct option_parser *parser, char *argument); /* changes nothing here */
+
+#endif

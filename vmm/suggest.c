@@ -1,0 +1,112 @@
+/*
+ * suggest.c: the nearest known word, and a safe quotation (see suggest.h).
+ */
+#include "suggest.h"
+
+#include <ctype.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+static unsigned least(unsigned a, unsigned b)
+{
+    return a < b ? a : b;
+}
+
+/* Edits (insert, delete, replace a letter, swap two neighbours) between A and B, both of at most
+ * SUGGEST_MAX letters. */
+static unsigned edit_distance(const char *a, size_t a_len, const char *b, size_t b_len)
+{
+    unsigned rows[3][SUGGEST_MAX + 1];
+    unsigned *before = rows[0], *previous = rows[1], *current = rows[2];
+
+    for (unsigned j = 0; j <= b_len; j++)
+        current[j] = j;
+    for (unsigned i = 1; i <= a_len; i++) {
+        unsigned *oldest = before;
+
+        before = previous;
+        previous = current;
+        current = oldest;
+        current[0] = i;
+        for (unsigned j = 1; j <= b_len; j++) {
+            int x = tolower((unsigned char)a[i - 1]), y = tolower((unsigned char)b[j - 1]);
+
+            current[j] = least(least(previous[j], current[j - 1]) + 1, previous[j - 1] + (x != y));
+            if (i > 1 && j > 1 && x == tolower((unsigned char)b[j - 2]) &&
+                y == tolower((unsigned char)a[i - 2]))
+                current[j] = least(current[j], before[j - 2] + 1);
+        }
+    }
+    return current[b_len];
+}
+
+void suggest_offer(struct suggestion *suggestion, const char *name)
+{
+    size_t word_len = strnlen(suggestion->word, SUGGEST_MAX + 1), name_len = strlen(name);
+
+    if (word_len > SUGGEST_MAX || name_len > SUGGEST_MAX)
+        return;
+
+    unsigned distance = edit_distance(suggestion->word, word_len, name, name_len);
+
+    if (distance * 3 > (word_len > name_len ? word_len : name_len))
+        return;
+    if (suggestion->best[0] && suggestion->distance <= distance)
+        return;
+    memcpy(suggestion->best, name, name_len + 1);
+    suggestion->distance = distance;
+}
+
+/* Bytes of the UTF-8 character at S (RFC 3629) if a terminal can show it, else 0. */
+static size_t printable(const unsigned char *s)
+{
+    if (s[0] < 0x80)
+        return s[0] >= 0x20 && s[0] != 0x7f;
+
+    size_t len = s[0] >= 0xc2 && s[0] < 0xe0   ? 2
+                 : s[0] >= 0xe0 && s[0] < 0xf0 ? 3
+                 : s[0] >= 0xf0 && s[0] < 0xf5 ? 4
+                                               : 0;
+
+    for (size_t i = 1; i < len; i++)
+        if ((s[i] & 0xc0) != 0x80)
+            return 0;
+    /* Overlong forms, surrogates, what is beyond Unicode, and the C1 control characters. */
+    if ((s[0] == 0xe0 && s[1] < 0xa0) || (s[0] == 0xed && s[1] >= 0xa0) ||
+        (s[0] == 0xf0 && s[1] < 0x90) || (s[0] == 0xf4 && s[1] >= 0x90) ||
+        (s[0] == 0xc2 && s[1] < 0xa0))
+        return 0;
+    return len;
+}
+
+const char *quote(struct quoted *quoted, const char *word)
+{
+    const unsigned char *s = (const unsigned char *)word;
+    char *to = quoted->text;
+    /* What must still fit after each character: "..." and the closing quote and the NUL. */
+    const char *end = quoted->text + sizeof(quoted->text) - sizeof("...'");
+
+    *to++ = '\'';
+    while (*s) {
+        size_t len = printable(s);
+        char escaped[5];
+
+        if (len == 0)
+            snprintf(escaped, sizeof(escaped), "\\x%02x", *s);
+
+        const char *from = len ? (const char *)s : escaped;
+        size_t size = len ? len : 4;
+
+        if (to + size > end) {
+            memcpy(to, "...", 3);
+            to += 3;
+            break;
+        }
+        memcpy(to, from, size);
+        to += size;
+        s += len ? len : 1;
+    }
+    memcpy(to, "'", 2);
+    return quoted->text;
+}
