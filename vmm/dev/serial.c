@@ -253,8 +253,8 @@ static void write_mcr(struct serial *serial, uint8_t value)
     serial->mcr =
         value & (UART_MCR_DTR | UART_MCR_RTS | UART_MCR_OUT1 | UART_MCR_OUT2 | UART_MCR_LOOP);
     uint8_t now = modem_lines(serial);
-    uint8_t changed = before ^ now;
-    serial->msr_deltas |= (changed & (UART_MSR_CTS | UART_MSR_DSR | UART_MSR_DCD)) >> 4;
+    unsigned changed = before ^ now;
+    serial->msr_deltas |= (uint8_t)(changed >> 4 & (UART_MSR_DCTS | UART_MSR_DDSR | UART_MSR_DDCD));
     if (changed & before & UART_MSR_RI) {
         serial->msr_deltas |= UART_MSR_TERI;
     }
