@@ -2,10 +2,11 @@
  * main.c: the spine.  Read it top to bottom: the command line; the images, checked before there is
  * a VM; the host's side; the machine; its end, as an exit status.
  */
+#include "boot/pvh.h"
 #include "doctor.h"
-#include "log.h"
 #include "host/signals.h"
 #include "host/terminal.h"
+#include "log.h"
 #include "machine.h"
 #include "options.h"
 #include "report.h"
@@ -19,6 +20,7 @@ struct session {
     struct machine_images images;
     struct symbols *symbols;
     struct trace *trace;
+    bool host_open;
     struct loop loop;
     struct signals signals;
     struct chardev console;
@@ -103,6 +105,7 @@ static int open_host(struct session *s, struct error *err)
     if (signals_open(&s->signals, &s->loop, err) < 0 ||
         chardev_open(&s->console, &s->loop, &s->options, err) < 0)
         return -1;
+    s->host_open = true;
     s->console.quit = end_from_terminal;
     s->console.quit_opaque = s;
     return 0;
@@ -110,9 +113,41 @@ static int open_host(struct session *s, struct error *err)
 
 /* --- the VM ------------------------------------------------------------------------------------- */
 
-/* Runs the guest, and again after each reset that it asks for. */
-static enum status run(struct session *s)
+/* Builds the machine, runs it to its end and says what there is to say. */
+static enum status run_once(struct session *s, const struct machine_config *config, bool *again)
 {
+    struct error err;
+    struct vm_end end;
+    enum status status;
+
+    *again = false;
+    if (machine_create(&s->machine, config, &err) < 0)
+        return fail(&err);
+    if (machine_run(s->machine, &end, &err) < 0) {
+        status = fail(&err);
+    } else {
+        *again = end.kind == VM_END_RESET && !s->options.no_reboot;
+        if (!*again)
+            terminal_restore(); /* the report wants a terminal that is not raw */
+        status = report_end(machine_vm(s->machine),
+                            s->options.kernel ? s->images.kernel.file.fd : -1, stderr);
+    }
+    machine_destroy(s->machine);
+    s->machine = NULL;
+    return status;
+}
+
+static enum status run_guest(struct session *s)
+{
+    struct error err;
+
+    if (open_images(s, &err) < 0)
+        return fail(&err);
+    if (s->options.dumpdtb)
+        return machine_dump_dtb(&s->options, &s->images, &err) < 0 ? fail(&err) : STATUS_POWEROFF;
+    if (open_trace(s, &err) < 0 || open_host(s, &err) < 0)
+        return fail(&err);
+
     const struct machine_config config = {
         .options = &s->options,
         .images = &s->images,
@@ -121,49 +156,38 @@ static enum status run(struct session *s)
         .trace = s->trace,
     };
     enum status status;
-    struct vm_end end;
+    bool again;
 
-    do {
-        struct error err;
-
-        if (machine_create(&s->machine, &config, &err) < 0)
-            return fail(&err);
-        if (machine_run(s->machine, &end, &err) < 0) {
-            status = fail(&err);
-            end.kind = VM_END_NONE;
-        } else {
-            /* Nothing that is printed from here on may land on a raw terminal. */
-            if (end.kind != VM_END_RESET || s->options.no_reboot)
-                terminal_restore();
-            if (!s->symbols && s->options.kernel)
-                s->symbols = symbols_read(s->images.kernel.file.fd);
-            status = report_end(machine_vm(s->machine), s->symbols, stderr);
-        }
-        machine_destroy(s->machine);
-        s->machine = NULL;
-    } while (end.kind == VM_END_RESET && !s->options.no_reboot);
+    do /* once more after each reset that the guest asks for */
+        status = run_once(s, &config, &again);
+    while (again);
     return status;
 }
 
-static enum status run_guest(struct session *s)
+/* The exit status is the guest's; a trace that could not be written is said, but changes nothing. */
+static void close_all(struct session *s)
 {
     struct error err;
-    enum status status;
 
-    if (open_images(s, &err) < 0)
-        status = fail(&err);
-    else if (s->options.dumpdtb)
-        status = machine_dump_dtb(&s->options, &s->images, &err) < 0 ? fail(&err) : STATUS_POWEROFF;
-    else if (open_trace(s, &err) < 0 || open_host(s, &err) < 0)
-        status = fail(&err);
-    else
-        status = run(s);
-    return status;
+    if (s->host_open) {
+        chardev_close(&s->console);
+        signals_close(&s->signals, &s->loop);
+        loop_close(&s->loop);
+    }
+    if (trace_finish(s->trace, &err) < 0)
+        fail(&err);
+    symbols_free(s->symbols);
+    image_file_close(&s->images.kernel.file);
+    image_file_close(&s->images.initrd);
+    image_file_close(&s->images.rom);
 }
 
 int main(int argc, char **argv)
 {
-    static struct session s; /* large, and zero */
+    struct session s = {
+        .images = {.kernel.file.fd = -1, .initrd.fd = -1, .rom.fd = -1},
+        .loop.wake_fd = -1,
+    };
     struct error err;
 
     terminal_reserve_stdio();
@@ -171,8 +195,11 @@ int main(int argc, char **argv)
         return fail(&err);
     switch (s.options.mode) {
     case MODE_HELP:
+        options_help(s.options.help_topic);
+        return STATUS_POWEROFF;
     case MODE_VERSION:
-        return options_help(&s.options);
+        options_help("version");
+        return STATUS_POWEROFF;
     case MODE_CHECK:
         return doctor_run();
     case MODE_RUN:
@@ -181,5 +208,6 @@ int main(int argc, char **argv)
 
     enum status status = run_guest(&s);
 
+    close_all(&s);
     return status;
 }

@@ -5,6 +5,7 @@
 
 #include "log.h"
 #include "postmortem.h"
+#include "trace/symbols.h"
 
 #include <debug_exit.h>
 #include <string.h>
@@ -62,7 +63,17 @@ static void print_postmortem(const struct vm *vm, const struct symbols *symbols,
                      });
 }
 
-enum status report_end(const struct vm *vm, const struct symbols *symbols, FILE *out)
+/* Symbols are read only now that they are wanted: most guests end without a report. */
+static void explain(const struct vm *vm, int kernel_fd, FILE *out,
+                    void (*print)(const struct vm *, const struct symbols *, FILE *))
+{
+    struct symbols *symbols = kernel_fd < 0 ? NULL : symbols_read(kernel_fd);
+
+    print(vm, symbols, out);
+    symbols_free(symbols);
+}
+
+enum status report_end(const struct vm *vm, int kernel_fd, FILE *out)
 {
     const struct vm_end *end = &vm->end;
 
@@ -73,18 +84,18 @@ enum status report_end(const struct vm *vm, const struct symbols *symbols, FILE 
     case VM_END_DEBUG_EXIT:
         return (enum status)DEBUG_EXIT_STATUS(end->value);
     case VM_END_CRASH:
-        print_postmortem(vm, symbols, out);
+        explain(vm, kernel_fd, out, print_postmortem);
         return STATUS_CRASH;
     case VM_END_KVM_FAIL:
-        print_postmortem(vm, symbols, out);
+        explain(vm, kernel_fd, out, print_postmortem);
         return STATUS_KVM_FAIL;
     case VM_END_RUN_ERROR:
         log_say("KVM_RUN of vCPU %u: %s", end->vcpu, strerror((int)end->value));
-        print_whereabouts(vm, symbols, out);
+        explain(vm, kernel_fd, out, print_whereabouts);
         return STATUS_KVM_FAIL;
     case VM_END_TIMEOUT:
         log_say("the time limit has passed");
-        print_whereabouts(vm, symbols, out);
+        explain(vm, kernel_fd, out, print_whereabouts);
         return STATUS_TIMEOUT;
     case VM_END_SIGNAL:
         log_say("ended by signal %u (%s)", end->value, strsignal((int)end->value));

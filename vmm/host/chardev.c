@@ -286,6 +286,12 @@ int chardev_open(struct chardev *dev, struct loop *loop, const struct options *o
     return r;
 }
 
+void chardev_take_terminal(const struct chardev *dev)
+{
+    if (dev->stdio)
+        terminal_raw(!dev->escape);
+}
+
 void chardev_close(struct chardev *dev)
 {
     loop_remove_fd(dev->loop, &dev->in);

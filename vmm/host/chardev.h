@@ -49,6 +49,9 @@ struct chardev {
 int chardev_open(struct chardev *dev, struct loop *loop, const struct options *options,
                  struct error *err);
 
+/* Puts the terminal in raw mode again after kvmlens was stopped and continued. */
+void chardev_take_terminal(const struct chardev *dev);
+
 /* Stops, restores the terminal, closes what chardev_open() opened. */
 void chardev_close(struct chardev *dev);
 

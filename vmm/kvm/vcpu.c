@@ -35,6 +35,9 @@ int kvm_vcpu_create(struct kvm_vm *vm, unsigned index, unsigned count,
     }
     if (vm->sync_regs)
         vcpu->run->kvm_valid_regs = KVM_SYNC_X86_REGS;
+    /* Read for the first vCPU and kept: it is the slowest ioctl of all at start. */
+    if (!vm->cpuid && kvm_cpuid_read(&vm->cpuid, vm->kvm_fd, vm->irqchip, err) < 0)
+        goto fail;
     if (kvm_cpuid_set(vm->cpuid, vcpu->fd, index, count, features, err) < 0)
         goto fail;
     *out = vcpu;
@@ -89,8 +92,9 @@ void kvm_vcpu_set_immediate_exit(struct kvm_vcpu *vcpu, bool on)
 #define GPRS(X)                                                                                    \
     X(RAX, rax)                                                                                    \
     X(RCX, rcx)                                                                                    \
-    X(RDX, rdx) X(RBX, rbx) X(RSP, rsp) X(RBP, rbp) X(RSI, rsi) X(RDI, rdi) X(R8, r8) X(R9, r9)    \
-        X(R10, r10) X(R11, r11) X(R12, r12) X(R13, r13) X(R14, r14) X(R15, r15)
+    X(RDX, rdx)                                                                                    \
+    X(RBX, rbx) X(RSP, rsp) X(RBP, rbp) X(RSI, rsi) X(RDI, rdi) X(R8, r8) X(R9, r9) X(R10, r10)    \
+        X(R11, r11) X(R12, r12) X(R13, r13) X(R14, r14) X(R15, r15)
 #define SEGMENTS(X)                                                                                \
     X(SEG_ES, es)                                                                                  \
     X(SEG_CS, cs)                                                                                  \

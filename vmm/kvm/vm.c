@@ -85,6 +85,7 @@ void kvm_vm_destroy(struct kvm_vm *vm)
         close(vm->vm_fd);
     if (vm->kvm_fd >= 0)
         close(vm->kvm_fd);
+    kvm_cpuid_free(vm->cpuid);
     free(vm);
 }
 

@@ -1,0 +1,473 @@
+/*
+ * test_host.c: the event loop, and the host's end of the serial line, over real pipes, files and
+ * pseudo-terminals.
+ */
+#include "host/chardev.h"
+#include "host/loop.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#define MS 1000000ull
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+
+/* --- loop --------------------------------------------------------------------------------------- */
+
+struct ticker {
+    struct loop *loop;
+    struct loop_timer timer;
+    unsigned count, quit_at;
+    uint64_t last;
+};
+
+static void tick(void *opaque)
+{
+    struct ticker *t = opaque;
+
+    t->last = loop_now();
+    if (++t->count == t->quit_at)
+        loop_quit(t->loop);
+    else
+        loop_arm(t->loop, &t->timer, t->last + 2 * MS);
+}
+
+static void timers_fire_in_time_and_can_rearm(void **state)
+{
+    struct loop loop;
+    struct ticker t = {.loop = &loop, .quit_at = 5};
+
+    (void)state;
+    assert_int_equal(loop_init(&loop), 0);
+    t.timer = (struct loop_timer){.fire = tick, .opaque = &t};
+    assert_int_equal(loop_add_timer(&loop, &t.timer), 0);
+
+    uint64_t start = loop_now();
+
+    loop_arm(&loop, &t.timer, start + 5 * MS);
+    assert_int_equal(loop_run(&loop, &lock), 0);
+    assert_int_equal(t.count, 5);
+    assert_true(t.last - start >= 13 * MS);
+    loop_close(&loop);
+}
+
+static void disarmed_timers_do_not_fire(void **state)
+{
+    struct loop loop;
+    struct ticker never = {.loop = &loop, .quit_at = 100}, end = {.loop = &loop, .quit_at = 1};
+
+    (void)state;
+    assert_int_equal(loop_init(&loop), 0);
+    never.timer = (struct loop_timer){.fire = tick, .opaque = &never};
+    end.timer = (struct loop_timer){.fire = tick, .opaque = &end};
+    loop_add_timer(&loop, &never.timer);
+    loop_add_timer(&loop, &end.timer);
+    loop_arm(&loop, &never.timer, loop_now() + MS);
+    loop_arm(&loop, &never.timer, 0);
+    loop_arm(&loop, &end.timer, loop_now() + 5 * MS);
+    assert_int_equal(loop_run(&loop, &lock), 0);
+    assert_int_equal(never.count, 0);
+    loop_close(&loop);
+}
+
+static void *quit_from_another_thread(void *loop)
+{
+    usleep(2000);
+    loop_quit(loop);
+    return NULL;
+}
+
+static void another_thread_can_end_a_waiting_loop_and_it_runs_again(void **state)
+{
+    struct loop loop;
+    pthread_t thread;
+
+    (void)state;
+    assert_int_equal(loop_init(&loop), 0);
+    for (unsigned i = 0; i < 2; i++) {
+        pthread_create(&thread, NULL, quit_from_another_thread, &loop);
+        assert_int_equal(loop_run(&loop, &lock), 0);
+        pthread_join(thread, NULL);
+    }
+    loop_close(&loop);
+}
+
+static void a_quit_before_the_run_is_not_lost(void **state)
+{
+    struct loop loop;
+
+    (void)state;
+    assert_int_equal(loop_init(&loop), 0);
+    loop_quit(&loop);
+    alarm(10);
+    assert_int_equal(loop_run(&loop, &lock), 0);
+    alarm(0);
+    loop_close(&loop);
+}
+
+static void the_loop_says_when_it_is_full(void **state)
+{
+    struct loop loop;
+    struct loop_fd fds[LOOP_FDS_MAX + 1] = {0};
+    struct loop_timer timers[LOOP_TIMERS_MAX + 1] = {0};
+
+    (void)state;
+    assert_int_equal(loop_init(&loop), 0);
+    for (unsigned i = 0; i < LOOP_FDS_MAX; i++)
+        assert_int_equal(loop_add_fd(&loop, &fds[i]), 0);
+    assert_int_equal(loop_add_fd(&loop, &fds[LOOP_FDS_MAX]), -ENOSPC);
+    loop_remove_fd(&loop, &fds[0]);
+    assert_int_equal(loop_add_fd(&loop, &fds[LOOP_FDS_MAX]), 0);
+    for (unsigned i = 0; i < LOOP_TIMERS_MAX; i++)
+        assert_int_equal(loop_add_timer(&loop, &timers[i]), 0);
+    assert_int_equal(loop_add_timer(&loop, &timers[LOOP_TIMERS_MAX]), -ENOSPC);
+    loop_close(&loop);
+}
+
+/* --- chardev ------------------------------------------------------------------------------------ */
+
+/* A guest's end with a receiver of `room` bytes. */
+struct guest {
+    struct loop loop;
+    struct chardev dev;
+    char got[8192];
+    unsigned count, room, breaks, writables, quit_after;
+    bool quit;
+};
+
+static unsigned guest_room(void *opaque)
+{
+    return ((struct guest *)opaque)->room;
+}
+
+static void guest_receive(void *opaque, const uint8_t *bytes, unsigned count)
+{
+    struct guest *g = opaque;
+
+    assert_true(count <= g->room);
+    memcpy(g->got + g->count, bytes, count);
+    g->count += count;
+    if (g->room < 100)
+        g->room -= count;
+    if (g->quit_after && g->count >= g->quit_after)
+        loop_quit(&g->loop);
+}
+
+static void guest_break(void *opaque)
+{
+    ((struct guest *)opaque)->breaks++;
+}
+
+static void guest_writable(void *opaque)
+{
+    struct guest *g = opaque;
+
+    g->writables++;
+    loop_quit(&g->loop);
+}
+
+static void guest_quit(void *opaque)
+{
+    struct guest *g = opaque;
+
+    g->quit = true;
+    loop_quit(&g->loop);
+}
+
+static int saved_stdio[3];
+
+/* Makes stdin and stdout what the test wants. */
+static void redirect_stdio(int in, int out)
+{
+    fflush(NULL);
+    for (int i = 0; i < 3; i++)
+        saved_stdio[i] = dup(i);
+    if (in >= 0)
+        dup2(in, 0);
+    if (out >= 0)
+        dup2(out, 1);
+    dup2(open("/dev/null", O_WRONLY), 2);
+}
+
+static void restore_stdio(void)
+{
+    fflush(NULL);
+    for (int i = 0; i < 3; i++) {
+        dup2(saved_stdio[i], i);
+        close(saved_stdio[i]);
+    }
+}
+
+static struct guest *open_guest(enum serial_kind kind, const char *path, unsigned room)
+{
+    struct guest *g = calloc(1, sizeof *g);
+    struct options options = {.serial = kind, .serial_path = path};
+    struct error err;
+
+    assert_int_equal(loop_init(&g->loop), 0);
+    g->room = room;
+    assert_int_equal(chardev_open(&g->dev, &g->loop, &options, &err), 0);
+    g->dev.quit = guest_quit;
+    g->dev.quit_opaque = g;
+    chardev_connect(
+        &g->dev, &(struct chardev_peer){guest_room, guest_receive, guest_break, guest_writable, g});
+    return g;
+}
+
+static void close_guest(struct guest *g)
+{
+    chardev_close(&g->dev);
+    loop_close(&g->loop);
+    free(g);
+}
+
+/* Runs the loop until it quits or nothing has happened for a while. */
+static void run(struct guest *g)
+{
+    struct ticker limit = {.loop = &g->loop, .quit_at = 1};
+
+    limit.timer = (struct loop_timer){.fire = tick, .opaque = &limit};
+    loop_add_timer(&g->loop, &limit.timer);
+    loop_arm(&g->loop, &limit.timer, loop_now() + 50 * MS);
+    assert_int_equal(loop_run(&g->loop, &lock), 0);
+    loop_remove_timer(&g->loop, &limit.timer);
+}
+
+static void input_through_a_pipe(const char *text, size_t size, enum serial_kind kind,
+                                 unsigned room, void (*check)(struct guest *g))
+{
+    int pipe_fd[2];
+
+    assert_int_equal(pipe(pipe_fd), 0);
+    redirect_stdio(pipe_fd[0], -1);
+
+    struct guest *g = open_guest(kind, NULL, room);
+
+    assert_int_equal(write(pipe_fd[1], text, size), size);
+    run(g);
+    restore_stdio();
+    check(g);
+    close_guest(g);
+    close(pipe_fd[0]);
+    close(pipe_fd[1]);
+}
+
+static void check_hello(struct guest *g)
+{
+    assert_int_equal(g->count, 5);
+    assert_memory_equal(g->got, "hello", 5);
+}
+
+static void check_escapes(struct guest *g)
+{
+    assert_int_equal(g->count, 4);
+    assert_memory_equal(g->got, "a\001bc", 4);
+    assert_int_equal(g->breaks, 1);
+    assert_true(g->quit);
+}
+
+static void check_raw(struct guest *g)
+{
+    assert_int_equal(g->count, 3);
+    assert_memory_equal(g->got, "\001xq", 3);
+    assert_false(g->quit);
+}
+
+static void check_quit_despite_deaf_guest(struct guest *g)
+{
+    assert_int_equal(g->count, 3);
+    assert_true(g->quit);
+}
+
+static void stdin_reaches_the_guest(void **state)
+{
+    (void)state;
+    input_through_a_pipe("hello", 5, SERIAL_MON_STDIO, 1000, check_hello);
+}
+
+static void ctrl_a_is_an_escape_only_on_mon_stdio(void **state)
+{
+    (void)state;
+    input_through_a_pipe("a\001\001b\001b\001hc\001x", 11, SERIAL_MON_STDIO, 1000, check_escapes);
+    input_through_a_pipe("\001xq", 3, SERIAL_STDIO, 1000, check_raw);
+}
+
+static void ctrl_a_x_works_though_the_guest_does_not_listen(void **state)
+{
+    (void)state;
+    input_through_a_pipe("0123456789012345678901234567890123456789\001x", 42, SERIAL_MON_STDIO, 3,
+                         check_quit_despite_deaf_guest);
+}
+
+static void a_full_receiver_gets_the_rest_later_in_order(void **state)
+{
+    char text[3000];
+    int pipe_fd[2];
+
+    (void)state;
+    for (size_t i = 0; i < sizeof text; i++)
+        text[i] = (char)('a' + i % 26);
+    assert_int_equal(pipe(pipe_fd), 0);
+    redirect_stdio(pipe_fd[0], -1);
+
+    struct guest *g = open_guest(SERIAL_MON_STDIO, NULL, 16);
+
+    assert_int_equal(write(pipe_fd[1], text, sizeof text), sizeof text);
+    close(pipe_fd[1]); /* end of file while the guest is behind */
+    for (unsigned i = 0; i < 400 && g->count < sizeof text; i++) {
+        run(g);
+        g->room = 16;
+        chardev_accept_input(&g->dev);
+    }
+    restore_stdio();
+    assert_int_equal(g->count, sizeof text);
+    assert_memory_equal(g->got, text, sizeof text);
+    close_guest(g);
+    close(pipe_fd[0]);
+}
+
+static void a_full_pipe_makes_the_sender_wait(void **state)
+{
+    int pipe_fd[2];
+    char sink[4096];
+    unsigned sent = 0;
+
+    (void)state;
+    assert_int_equal(pipe(pipe_fd), 0);
+    fcntl(pipe_fd[1], F_SETPIPE_SZ, 4096);
+    redirect_stdio(open("/dev/null", O_RDONLY), pipe_fd[1]);
+
+    struct guest *g = open_guest(SERIAL_STDIO, NULL, 16);
+
+    while (sent < 100000 && chardev_send(&g->dev, 'x'))
+        sent++;
+    assert_int_equal(g->writables, 0);
+    assert_true(read(pipe_fd[0], sink, sizeof sink) > 0);
+    run(g);
+    bool again = chardev_send(&g->dev, 'y');
+    restore_stdio();
+    assert_true(sent >= 1 && sent < 100000); /* a page at the most; poll(2) is more careful */
+    assert_int_equal(g->writables, 1);
+    assert_true(again);
+    close_guest(g);
+    close(pipe_fd[0]);
+    close(pipe_fd[1]);
+}
+
+static void a_vanished_reader_and_a_full_disk_drop_the_output(void **state)
+{
+    int pipe_fd[2];
+
+    (void)state;
+    signal(SIGPIPE, SIG_IGN);
+    assert_int_equal(pipe(pipe_fd), 0);
+    close(pipe_fd[0]);
+    redirect_stdio(open("/dev/null", O_RDONLY), pipe_fd[1]);
+
+    struct guest *g = open_guest(SERIAL_STDIO, NULL, 16);
+    bool sent = chardev_send(&g->dev, 'x') && chardev_send(&g->dev, 'y');
+    bool ended = g->dev.output_ended;
+
+    close_guest(g);
+    restore_stdio();
+    assert_true(sent && ended);
+
+    redirect_stdio(-1, -1);
+    g = open_guest(SERIAL_FILE, "/dev/full", 16);
+    sent = chardev_send(&g->dev, 'x');
+    ended = g->dev.output_ended;
+    close_guest(g);
+    restore_stdio();
+    assert_true(sent && ended);
+}
+
+static void a_file_gets_the_output_and_a_bad_path_is_said(void **state)
+{
+    char path[] = "/tmp/kvmlens-test-XXXXXX";
+    char text[8] = {0};
+    struct options bad = {.serial = SERIAL_FILE, .serial_path = "/nonexistent/x"};
+    struct chardev dev;
+    struct loop loop;
+    struct error err;
+    int fd = mkstemp(path);
+
+    (void)state;
+
+    struct guest *g = open_guest(SERIAL_FILE, path, 16);
+
+    assert_true(chardev_send(&g->dev, 'o') && chardev_send(&g->dev, 'k'));
+    close_guest(g);
+    assert_int_equal(read(fd, text, sizeof text), 2);
+    assert_string_equal(text, "ok");
+    close(fd);
+    unlink(path);
+
+    assert_int_equal(loop_init(&loop), 0);
+    assert_int_equal(chardev_open(&dev, &loop, &bad, &err), -1);
+    assert_non_null(strstr(err.text, "/nonexistent/x"));
+    assert_int_equal(err.status, STATUS_USAGE);
+    loop_close(&loop);
+}
+
+static void a_pty_talks_both_ways_and_survives_a_hang_up(void **state)
+{
+    char text[8] = {0};
+
+    (void)state;
+    redirect_stdio(-1, -1);
+
+    struct guest *g = open_guest(SERIAL_PTY, NULL, 16);
+
+    restore_stdio();
+    for (unsigned i = 0; i < 20000; i++) /* nobody is there: dropped, and never blocked */
+        assert_true(chardev_send(&g->dev, '.'));
+    for (unsigned round = 0; round < 2; round++) {
+        int slave = open(ptsname(g->dev.in.fd), O_RDWR | O_NOCTTY);
+
+        assert_true(slave >= 0);
+        assert_true(chardev_send(&g->dev, 'o') && chardev_send(&g->dev, 'k'));
+        assert_int_equal(read(slave, text, 2), 2);
+        assert_memory_equal(text, "ok", 2);
+        assert_int_equal(write(slave, "in\n", 3), 3);
+        g->room = 16;
+        g->quit_after = g->count + 3;
+        for (unsigned i = 0; i < 20 && g->count < g->quit_after; i++)
+            run(g);
+        assert_int_equal(g->count, 3 * (round + 1));
+        close(slave);
+        run(g);
+    }
+    close_guest(g);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(timers_fire_in_time_and_can_rearm),
+        cmocka_unit_test(disarmed_timers_do_not_fire),
+        cmocka_unit_test(another_thread_can_end_a_waiting_loop_and_it_runs_again),
+        cmocka_unit_test(a_quit_before_the_run_is_not_lost),
+        cmocka_unit_test(the_loop_says_when_it_is_full),
+        cmocka_unit_test(stdin_reaches_the_guest),
+        cmocka_unit_test(ctrl_a_is_an_escape_only_on_mon_stdio),
+        cmocka_unit_test(ctrl_a_x_works_though_the_guest_does_not_listen),
+        cmocka_unit_test(a_full_receiver_gets_the_rest_later_in_order),
+        cmocka_unit_test(a_full_pipe_makes_the_sender_wait),
+        cmocka_unit_test(a_vanished_reader_and_a_full_disk_drop_the_output),
+        cmocka_unit_test(a_file_gets_the_output_and_a_bad_path_is_said),
+        cmocka_unit_test(a_pty_talks_both_ways_and_survives_a_hang_up),
+    };
+
+    return cmocka_run_group_tests_name("host", tests, NULL, NULL);
+}
