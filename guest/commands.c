@@ -14,7 +14,7 @@ static bool command_help(int argc, char **argv)
     for (unsigned i = 0; i < command_count; i++) {
         const struct command *command = &commands[i];
         print("  %s %s", command->name, command->usage);
-        for (size_t at = strlen(command->name) + strlen(command->usage); at < 28; at++)
+        for (size_t at = strlen(command->name) + strlen(command->usage); at < 32; at++)
             print(" ");
         print("%s\n", command->help);
     }

@@ -124,5 +124,6 @@ bool command_fault(int argc, char **argv)
         return overflow_stack(0) != 0;
     else if (strcmp(kind, "triple") == 0)
         triple_fault();
+    print("%s: no such fault\n", kind);
     return false;
 }

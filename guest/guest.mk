@@ -20,7 +20,7 @@ GUEST_FLAGS := -std=gnu17 -O2 -g -ffreestanding -fno-pic -fno-pie -m64 -mgeneral
     -fno-omit-frame-pointer -fno-optimize-sibling-calls -Iinclude \
     -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wmissing-prototypes -Wstrict-prototypes \
     $(if $(filter 0,$(WERROR)),,-Werror)
-GUEST_LINK := -nostdlib -static -no-pie -m64 -Wl,--build-id=none -Wl,-z,noexecstack \
+GUEST_LINK := -nostdlib -static -m64 -Wl,--build-id=none -Wl,-z,noexecstack \
     -Wl,-z,max-page-size=4096 $(if $(filter 0,$(WERROR)),,-Wl,--fatal-warnings)
 
 build/obj/guest/%.o: guest/% guest/guest.mk

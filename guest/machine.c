@@ -79,6 +79,8 @@ static void print_memory(void)
     const struct memory *mem = memory();
     for (unsigned i = 0; i < mem->range_count; i++) {
         const struct hvm_memmap_entry *range = &mem->range[i];
+        if (range->size == 0)
+            continue;
         print("memory:      %012lx - %012lx %s\n", range->addr, range->addr + range->size,
               range->type == E820_RAM ? "RAM" : "reserved");
     }

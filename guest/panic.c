@@ -54,39 +54,39 @@ static void begin_panic(void)
     serial_poll();
 }
 
-static void print_error_code(const struct trap_frame *trap)
+static void print_page_fault(uint64_t error)
 {
-    uint64_t error = trap->error;
+    const char *access = error & 2 ? "write" : "read";
+    if (error & 16)
+        access = "fetch";
+    print(": %s of %s page at 0x%lx, from ring %d%s", access,
+          error & 1 ? "a protected" : "an unmapped", read_cr2(), error & 4 ? 3 : 0,
+          error & 8 ? ", reserved bit set" : "");
+}
+
+static void print_selector(uint64_t error)
+{
+    const char *table = error & 4 ? "LDT" : "GDT";
+    if (error & 2)
+        table = "IDT";
+    print(": selector 0x%lx of the %s%s", error & 0xfff8, table,
+          error & 1 ? ", by an outside event" : "");
+}
+
+static void print_error_code(uint64_t vector, uint64_t error)
+{
     print("error code 0x%lx", error);
-    switch (trap->vector) {
-    case 14:
-        print(": %s of %s page, from ring %d%s",
-              error & 16  ? "fetch"
-              : error & 2 ? "write"
-                          : "read",
-              error & 1 ? "a protected" : "an unmapped", error & 4 ? 3 : 0,
-              error & 8 ? ", reserved bit set" : "");
-        break;
-    case 10:
-    case 11:
-    case 12:
-    case 13:
-        if (error)
-            print(": selector 0x%lx of the %s%s", error & 0xfff8,
-                  error & 2   ? "IDT"
-                  : error & 4 ? "LDT"
-                              : "GDT",
-                  error & 1 ? ", by an outside event" : "");
-        break;
-    default:
-        break;
-    }
+    if (vector == 14)
+        print_page_fault(error);
+    else if (vector >= 10 && vector <= 13 && error) /* #TS, #NP, #SS, #GP */
+        print_selector(error);
     print("\n");
 }
 
 static void print_registers(const struct trap_frame *trap)
 {
-    print("rip %016lx  cs %04lx  rflags %08lx\n", trap->rip, trap->cs, trap->rflags);
+    print("rip %016lx  cs %04lx  rflags %08lx\n", trap->rip, trap->cs,
+          trap->rflags & ~(uint64_t)RFLAGS_RF); /* QEMU TCG does not set it on a fault */
     print("rax %016lx  rbx %016lx  rcx %016lx\n", trap->rax, trap->rbx, trap->rcx);
     print("rdx %016lx  rsi %016lx  rdi %016lx\n", trap->rdx, trap->rsi, trap->rdi);
     print("rbp %016lx  rsp %016lx  ss  %04lx\n", trap->rbp, trap->rsp, trap->ss);
@@ -129,7 +129,7 @@ void panic_trap(const struct trap_frame *trap)
     else
         print("\nPANIC: cpu %u: unexpected interrupt, vector 0x%lx\n", cpu_this()->index,
               trap->vector);
-    print_error_code(trap);
+    print_error_code(trap->vector, trap->error);
     print_registers(trap);
     print_backtrace(trap->rip, trap->rbp);
     end_crashed();

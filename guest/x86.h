@@ -9,16 +9,17 @@
 #define MSR_EFER      0xc0000080
 #define MSR_GS_BASE   0xc0000101
 
-#define EFER_LME (1 << 8)
-#define EFER_NXE (1 << 11)
+#define EFER_LME 0x100
+#define EFER_NXE 0x800
 
-#define CR0_PE (1u << 0)
-#define CR0_WP (1u << 16)
-#define CR0_PG (1u << 31)
+#define CR0_PE 0x1
+#define CR0_WP 0x10000
+#define CR0_PG 0x80000000
 
-#define CR4_PAE (1 << 5)
+#define CR4_PAE 0x20
 
-#define RFLAGS_IF (1 << 9)
+#define RFLAGS_IF 0x200
+#define RFLAGS_RF 0x10000
 
 /* Segment selectors: places in each CPU's GDT (cpu.c), and in the boot GDT (boot.S) */
 #define SEL_CODE64 0x08
