@@ -253,7 +253,7 @@ static int parse_item(struct cpu_masks *masks, const char *item, size_t len, str
     int on = equals ? parse_switch(equals + 1, len - name_len - 1) : 1;
 
     if (on < 0)
-        return error_set(err, STATUS_USAGE, "-cpu: %s is %s=on or %s=off", QUOTE(name), name, name);
+        return error_set(err, STATUS_USAGE, "-cpu: %s=on or %s=off is expected", name, name);
     for (unsigned word = 0; word < CPUID_WORDS; word++) {
         masks->on.word[word] &= ~named.word[word];
         masks->off.word[word] &= ~named.word[word];

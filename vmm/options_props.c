@@ -132,8 +132,8 @@ static int set_property(struct option_parser *parser, const struct property *tab
     if (property->set)
         return property->set(parser, value);
     if (!is_one_of(value, property->values))
-        return option_error(parser, "%s=%s: QEMU may have it, kvmlens has %s=%s only", name,
-                            QUOTE(value), name, property->values);
+        return option_error(parser, "%s=%s is what kvmlens has, not %s", name, property->values,
+                            QUOTE(value));
     return 0;
 }
 
