@@ -10,6 +10,12 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+/* True if STATE executes 64-bit code. */
+bool code_is_64bit(const struct cpu_state *state);
+
+/* The linear address of the next instruction in STATE: CS base + RIP. */
+uint64_t code_address(const struct cpu_state *state);
+
 struct pagewalk_step {
     const char *level; /* "PML5", "PML4", "PDPT", "PD", "PT" */
     uint64_t entry_gpa;
@@ -28,8 +34,13 @@ struct pagewalk {
     bool reserved;                   /* an entry has a reserved bit set */
 };
 
-/* Walks LINEAR (for code: segment base + RIP) with the paging mode that STATE is in. */
+/* Walks LINEAR with the paging mode that STATE is in. */
 void pagewalk(const struct mem *mem, const struct cpu_state *state, uint64_t linear,
               struct pagewalk *walk);
+
+/* Copies up to LEN bytes at LINEAR, page by page, to TO. Returns how many bytes could be read: it
+ * ends before the first page that is not mapped, or mapped to what is not memory. */
+uint64_t pagewalk_read(const struct mem *mem, const struct cpu_state *state, uint64_t linear,
+                       void *to, uint64_t len);
 
 #endif

@@ -1,0 +1,17 @@
+/*
+ * diagnose.h: why a guest died, in one sentence.
+ */
+#ifndef KVMLENS_DIAGNOSE_H
+#define KVMLENS_DIAGNOSE_H
+
+#include "postmortem.h"
+
+#include <stddef.h>
+
+#define DIAGNOSIS_MAX 640 /* bytes, enough for any sentence */
+
+/* Writes the likely cause, one sentence for a person, to TEXT (SIZE bytes). Says so if it does not
+ * know. */
+void diagnose(const struct postmortem *dead, char *text, size_t size);
+
+#endif
