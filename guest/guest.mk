@@ -46,8 +46,10 @@ build/guest/lessons/%.elf: build/obj/guest/lessons/%.S.o guest/lessons/elf.ld
 	$(call LESSON_LINK,elf,$@)
 
 build/guest/lessons/%.rom: build/obj/guest/lessons/%.rom.S.o guest/lessons/rom.ld
-	$(call LESSON_LINK,rom,$(@:.rom=.rom.elf))
-	$(Q)$(OBJCOPY) -O binary $(@:.rom=.rom.elf) $@
+	$(call LESSON_LINK,rom,$(<:.o=.elf))
+	$(Q)$(OBJCOPY) -O binary $(<:.o=.elf) $@
+
+.SECONDARY: $(LESSON_SRC:%=build/obj/%.o) $(LESSON_ROMS:build/guest/%.rom=build/obj/guest/%.rom.S.o)
 
 -include $(GUEST_OBJ:.o=.d) $(LESSON_SRC:%=build/obj/%.d) \
     $(LESSON_ROMS:build/guest/%.rom=build/obj/guest/%.rom.S.d)

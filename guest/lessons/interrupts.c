@@ -6,7 +6,7 @@
  * The timer (8254 PIT) pulls its line 100 times a second; the interrupt controller (8259A PIC) turns
  * line 0 into vector 0x20; the processor looks up gate 0x20 in the IDT and calls the handler. Between
  * two ticks the processor halts, and the host can do something else.
- * Specification: Intel SDM vol. 3A, chapter 6; Intel 8254 and 8259A data sheets.
+ * Specification: Intel SDM vol. 3A, chapters 6 and 10; Intel 8254 and 8259A data sheets.
  */
 #include <memmap.h>
 #include <ports.h>
@@ -65,7 +65,8 @@ __attribute__((interrupt)) static void timer(void *frame)
 {
     (void)frame;
     ticks++;
-    out(PORT_PIC_MASTER, 0x20); /* end of interrupt: the controller may send the next one */
+    /* End of interrupt: the controller may send the next one. */
+    __asm__ volatile("outb %b0, %w1" : : "a"(0x20), "d"(PORT_PIC_MASTER));
 }
 
 /* The four initialisation words of the controllers: vectors from 0x20 (below are the exceptions),
@@ -82,6 +83,9 @@ static void pic_init(void)
     out(PORT_PIC_SLAVE + 1, 1);
     out(PORT_PIC_MASTER + 1, 0xff & ~(1u << IRQ_PIT));
     out(PORT_PIC_SLAVE + 1, 0xff);
+    /* Its output goes through the local APIC's input LINT0, which a firmware may have shut. */
+    *(volatile uint32_t *)(LAPIC_GPA + 0xf0ull) = 0x1ff;  /* APIC on; spurious vector 0xff */
+    *(volatile uint32_t *)(LAPIC_GPA + 0x350ull) = 0x700; /* LINT0: ask the 8259A */
 }
 
 static void pit_init(void)
@@ -93,11 +97,10 @@ static void pit_init(void)
 
 void lesson(void)
 {
-    static uint64_t idt[2 * (VECTOR_TIMER + 1)]; /* two words a gate */
+    static uint64_t idt[2 * (VECTOR_TIMER + 1)]; /* two words a gate, the second one 0 */
     uint64_t handler = (uint64_t)timer;
     idt[2 * VECTOR_TIMER] =
         (handler & 0xffff) | 8 << 16 | 0x8eull << 40 | (handler >> 16 & 0xffff) << 48;
-    idt[2 * VECTOR_TIMER + 1] = handler >> 32;
     struct __attribute__((packed)) {
         uint16_t limit;
         uint64_t base;

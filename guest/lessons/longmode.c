@@ -40,8 +40,8 @@ __asm__(".section .note.pvh, \"a\", @note; .long 4, 8, 18; .asciz \"Xen\"; .quad
 
 #define MISSING 0x600000ull /* the page that we take away: 6 to 8 MiB */
 
-extern uint64_t pd[512];
-void lesson(void); /* called from the assembly above */
+extern volatile uint64_t pd[512]; /* volatile: the processor reads it, unseen by the compiler */
+void lesson(void);                /* called from the assembly above */
 
 static void print(const char *text)
 {
@@ -73,14 +73,14 @@ static void walk(uint64_t address)
     for (unsigned i = 0; i < 3; i++) {
         uint64_t entry = ((volatile uint64_t *)table)[address >> (39 - 9 * i) & 511];
         print_hex(level[i], entry);
-        if (!(entry & 1)) {
-            print("  not present\r\n");
+        if (!(entry & 1)) /* not present */
             return;
-        }
         table = entry & 0x000ffffffffff000;
     }
     print_hex("  physical   ", table + (address & 0x1fffff));
 }
+
+static volatile uint64_t fault_address, fault_error;
 
 /* The processor pushes where it was; IRETQ takes it back there, to try the access once more. */
 __attribute__((interrupt)) static void page_fault(void *frame, uint64_t error)
@@ -88,17 +88,16 @@ __attribute__((interrupt)) static void page_fault(void *frame, uint64_t error)
     uint64_t address;
     (void)frame;
     __asm__ volatile("mov %%cr2, %0" : "=r"(address));
-    print_hex("#PF at  ", address);
-    print_hex("  error code ", error);
+    fault_address = address;
+    fault_error = error;
     pd[address >> 21 & 511] = (address & ~0x1fffffull) | 0xe3;
 }
 
 void lesson(void)
 {
-    static uint64_t idt[2 * 15]; /* up to #PF, vector 14; two words a gate */
+    static uint64_t idt[2 * 15]; /* up to #PF, vector 14; two words a gate, the second one 0 */
     uint64_t handler = (uint64_t)page_fault;
     idt[28] = (handler & 0xffff) | 8 << 16 | 0x8eull << 40 | (handler >> 16 & 0xffff) << 48;
-    idt[29] = handler >> 32;
     struct __attribute__((packed)) {
         uint16_t limit;
         uint64_t base;
@@ -111,6 +110,8 @@ void lesson(void)
     __asm__ volatile("invlpg (%0)" : : "r"(MISSING) : "memory"); /* the TLB may remember it */
     walk(MISSING + 8);
     print_hex("read    ", *(volatile uint64_t *)(MISSING + 8));
+    print_hex("  after #PF at ", fault_address);
+    print_hex("  error code   ", fault_error);
     walk(MISSING + 8);
 
     pd[1] = (POWER_GPA & ~0x1fffffull) | 0xf3; /* map the device at 2 MiB, uncached (0x10) */
