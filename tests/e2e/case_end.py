@@ -1,0 +1,113 @@
+"""How a run ends: time-outs, signals, crashes without a kernel, KVM's refusals."""
+import signal
+import subprocess
+import time
+
+from harness import (CRASH, KERNEL, KVM_FAIL, POWEROFF, SIGNAL, TIMEOUT, Skip, boot, case, environment, expect,
+                     expect_status, expect_text, guest_command, run, scratch, text, check_sanitizers, Ended)
+from roms import HALT, LOOP, RESET, TRIPLE, rom
+
+
+def boot_code(binary, code, machine="", options=()):
+    with scratch() as folder:
+        return boot(binary, kernel=rom(f"{folder}/test.rom", code), machine=machine, options=options)
+
+
+@case("kvm", "time-out of a looping guest", code=LOOP, where="was running at RIP")
+@case("kvm", "time-out of a halted guest", code=HALT, where="halted with interrupts off")
+def time_out(binary, code, where):
+    start = time.monotonic()
+    ended = boot_code(binary, code, machine=",timeout=1")
+    took = time.monotonic() - start
+    expect_status(ended, TIMEOUT)
+    expect(0.9 < took < 20, f"expected the end after 1 s, not after {took:.1f} s", ended)
+    expect_text(ended.err, where, ended)
+
+
+@case("kvm", "time-out of a kernel names the symbol")
+def time_out_symbol(binary):
+    ended = boot(binary, machine=",timeout=1")
+    expect_status(ended, TIMEOUT)
+    expect_text(ended.err, r"\([a-z_]+\+0x[0-9a-f]+\)", ended)
+
+
+@case("kvm", "ROM resets with -no-reboot")
+def rom_reset(binary):
+    expect_status(boot_code(binary, RESET), POWEROFF)
+
+
+@case("kvm", "ROM in 1M of RAM")
+def rom_small(binary):
+    expect_status(boot_code(binary, RESET, options=("-m", "1M")), POWEROFF)
+
+
+@case("kvm", "ROM without an interrupt controller")
+def rom_without_irqchip(binary):
+    expect_status(boot_code(binary, RESET, machine=",kernel-irqchip=off"), POWEROFF)
+
+
+@case("kvm", "halt for ever without an interrupt controller")
+def halt_without_irqchip(binary):
+    """HLT comes to userspace here; the time-out ends it all the same."""
+    ended = boot_code(binary, HALT, machine=",kernel-irqchip=off,timeout=1")
+    expect_status(ended, TIMEOUT)
+
+
+@case("kvm", "triple fault in real mode")
+def real_mode_crash(binary):
+    ended = boot_code(binary, TRIPLE + bytes(16))
+    expect_status(ended, CRASH)
+    expect_text(ended.err, r"(?i)triple fault", ended)
+    expect_text(ended.err, r"(?i)real mode", ended)
+
+
+@case("kvm", "instruction that KVM cannot emulate")
+def kvm_refuses(binary):
+    check = run([binary, "check"])
+    if "software" not in check.out:
+        raise Skip("only a software KVM refuses instructions")
+    ended = boot_code(binary, b"\x0f\x28\xc1\xeb\xfe")  # movaps xmm0, xmm1
+    expect_status(ended, KVM_FAIL)
+    expect_text(ended.err, r"0f 28 c1", ended)
+
+
+def by_signal(binary, number, command, expected):
+    with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                          env=environment()) as process:
+        if KERNEL in command:
+            out = b""
+            while b"type help" not in out:
+                more = process.stdout.read1()
+                expect(more, f"the guest ended before the signal: {text(out)}")
+                out += more
+        else:
+            time.sleep(0.5)
+        process.send_signal(number)
+        try:
+            out, err = process.communicate(timeout=20)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            raise
+    ended = check_sanitizers(Ended(command, process.returncode, text(out), text(err)))
+    expect_status(ended, expected)
+    return ended
+
+
+@case("kvm", "SIGTERM", number=signal.SIGTERM)
+@case("kvm", "SIGINT", number=signal.SIGINT)
+@case("kvm", "SIGHUP", number=signal.SIGHUP)
+@case("kvm", "SIGQUIT", number=signal.SIGQUIT)
+def ended_by_signal(binary, number):
+    ended = by_signal(binary, number, guest_command(binary), SIGNAL)
+    expect_text(ended.err, rf"^kvmlens: .*signal {int(number)}\b", ended)
+
+
+@case("kvm", "SIGTERM of a guest that never exits")
+def ended_by_signal_in_loop(binary):
+    with scratch() as folder:
+        by_signal(binary, signal.SIGTERM, guest_command(binary, rom(f"{folder}/test.rom", LOOP)), SIGNAL)
+
+
+@case("kvm", "SIGTERM with 4 processors running")
+def ended_by_signal_smp(binary):
+    by_signal(binary, signal.SIGTERM, guest_command(binary, append="run=smp", options=("-smp", "4")), SIGNAL)

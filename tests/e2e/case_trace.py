@@ -1,0 +1,98 @@
+"""The exit trace and the summary: what they show, and that the guest's output stays clean."""
+import re
+
+from harness import CRASH, DEBUG_EXIT, POWEROFF, USAGE, boot, case, expect, expect_status, expect_text, run, scratch, \
+    guest_command
+from roms import RESET, rom
+
+
+@case("kvm", "trace: stdout is the guest's alone")
+def clean_stdout(binary):
+    plain = boot(binary, "run=zoo,poweroff")
+    traced = boot(binary, "run=zoo,poweroff", options=("-trace", "exits", "-trace", "summary"))
+    expect_status(traced, POWEROFF)
+    expect(traced.out == plain.out, "expected the same words with and without a trace", traced)
+    expect("\x1b" not in traced.err, "expected no colour in a pipe", traced)
+
+
+@case("kvm", "trace: every animal of the zoo")
+def zoo(binary):
+    """Each exit that the zoo provokes has its line: kind, address, data, device and register, symbol."""
+    ended = boot(binary, "run=zoo,poweroff", options=("-trace", "exits"))
+    expect_status(ended, POWEROFF)
+    for line in (r"0x0*3ff\b.*0x5a\b.*serial.*SCR.*pio_out",  # PIO out
+                 r"0x0*3ff\b.*0x5a\b.*serial.*SCR.*pio_in",
+                 r"rep outsb",  # the data of string I/O, as characters
+                 r"0x0*80\b.*42\b.*post",
+                 r"0x0*2a0\b.*ff\b.*(?i:unclaimed|nobody|none|no device)",
+                 r"0x0*fea00201\b.*power",
+                 r"0x0*fd000000\b.*(?i:unclaimed|nobody|none|no device)"):
+        expect_text(ended.err, line, ended)
+    lines = [line for line in ended.err.splitlines() if re.search(r"\bserial\b", line)]
+    expect(len(lines) > 100, "expected the characters of the guest's text as exits", ended)
+
+
+@case("kvm", "trace: to a file")
+def to_file(binary):
+    with scratch() as folder:
+        ended = boot(binary, "run=poweroff", options=("-trace", f"exits,file={folder}/exits", "-trace",
+                                                      f"summary,file={folder}/summary"))
+        expect_status(ended, POWEROFF)
+        expect(ended.err == "", "expected silence on stderr", ended)
+        with open(f"{folder}/exits", encoding="utf-8") as file:
+            expect_text(file.read(), r"serial")
+        with open(f"{folder}/summary", encoding="utf-8") as file:
+            expect_text(file.read(), r"p99")
+
+
+@case("kvm", "trace: summary")
+def summary(binary):
+    """1000 writes to the POST port are counted as such."""
+    ended = boot(binary, "run=bench+1000,poweroff", options=("-trace", "summary"))
+    expect_status(ended, POWEROFF)
+    for heading in ("count", "mean", "p50", "p99", "max"):
+        expect_text(ended.err, rf"(?i)\b{heading}\b", ended)
+    expect_text(ended.err, r"post.*\b1,?000\b|\b1,?000\b.*post", ended)
+
+
+@case("kvm", "trace: a ROM has no symbols")
+def rom_trace(binary):
+    with scratch() as folder:
+        ended = boot(binary, kernel=rom(f"{folder}/test.rom", RESET), options=("-trace", "exits"))
+    expect_status(ended, POWEROFF)
+    expect_text(ended.err, r"0x0*64\b.*fe\b.*i8042", ended)
+
+
+@case("kvm", "trace: file on a full disk")
+def full_disk(binary):
+    """The guest goes on and its status counts; the loss is said in one line."""
+    ended = boot(binary, "run=poweroff", options=("-trace", "exits,file=/dev/full"))
+    expect_status(ended, POWEROFF)
+    expect(ended.err.count("\n") == 1, "expected one line on stderr", ended)
+    expect_text(ended.err, r"^kvmlens: .*/dev/full.*No space", ended)
+
+
+@case("kvm", "trace: reader goes away")
+def reader_goes(binary):
+    command = guest_command(binary, append="run=zoo,poweroff", options=("-trace", "exits"), machine=",timeout=20")
+    ended = run(["bash", "-c", '"$@" 2> >(exec head -n 1 >&2)', "bash", *command])
+    expect_status(ended, POWEROFF)
+
+
+@case("kvm", "trace: four processors")
+def processors(binary):
+    ended = boot(binary, "run=smp,poweroff", options=("-smp", "4", "-trace", "exits", "-trace", "summary", *DEBUG_EXIT))
+    expect_status(ended, 1)
+
+
+@case("kvm", "trace: crash")
+def crash(binary):
+    ended = boot(binary, "run=fault+triple", options=("-trace", "exits"))
+    expect_status(ended, CRASH)
+    expect_text(ended.err, r"(?i)shutdown", ended)
+
+
+@case("cli", "trace: too many")
+def too_many(binary):
+    ended = run([binary, "-kernel", "x", *["-trace", "exits"] * 5])
+    expect_status(ended, USAGE)
