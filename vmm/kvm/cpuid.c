@@ -1,10 +1,10 @@
 /*
- * cpuid.c: CPUID between KVM and the neutral table of ../cpuid.h.
+ * cpuid.c: CPUID between KVM and the neutral table of ../cpuid_table.h.
  * Source: the kernel's Documentation/virt/kvm/api.rst, KVM_GET_SUPPORTED_CPUID, KVM_SET_CPUID2.
  */
 #include "cpuid.h"
 
-#include "../cpuid.h"
+#include "../cpuid_table.h"
 
 #include <errno.h>
 #include <linux/kvm.h>

@@ -1,10 +1,10 @@
 /*
- * cpuid.h: the CPUID table of a vCPU, in neutral terms: features masked, topology filled in.
+ * cpuid_table.h: the CPUID table of a vCPU, in neutral terms: features masked, topology filled in.
  * Source: Intel SDM vol. 2A, CPUID, and vol. 3A, section 9.9 (topology); AMD APM vol. 3,
  * appendix E.
  */
-#ifndef KVMLENS_CPUID_H
-#define KVMLENS_CPUID_H
+#ifndef KVMLENS_CPUID_TABLE_H
+#define KVMLENS_CPUID_TABLE_H
 
 #include "cpu_features.h"
 #include "error.h"

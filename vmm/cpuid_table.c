@@ -1,9 +1,9 @@
 /*
- * cpuid.c: the CPUID table of a vCPU (see cpuid.h).
+ * cpuid_table.c: the CPUID table of a vCPU (see cpuid_table.h).
  * Source: Intel SDM vol. 2A, CPUID, leaves 1, 4, 0BH, 1FH; AMD APM vol. 3, appendix E.3 and E.4,
  * leaves 8000_0001, 8000_0008, 8000_001D, 8000_001E.
  */
-#include "cpuid.h"
+#include "cpuid_table.h"
 
 #include <stdio.h>
 #include <string.h>
