@@ -158,7 +158,6 @@ uint64_t timer_ticks(void);
 void wait_for_interrupt(void);
 
 /* fdt.c */
-#define FDT_DEPTH_MAX 8
 struct fdt {
     const uint8_t *blob;
     uint32_t structs, structs_end, strings, strings_end; /* offsets in the blob */

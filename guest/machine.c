@@ -26,7 +26,7 @@ static unsigned cpus_of_fdt(void)
     uint32_t offset = 0;
     for (;;) {
         struct fdt_item item = fdt_next(&machine.fdt, &offset);
-        if (item.token == FDT_END)
+        if (item.token == FDT_END || (item.token == FDT_NODE_END && depth == 0))
             return cpus;
         if (item.token == FDT_NODE) {
             depth++;
@@ -108,7 +108,7 @@ static void print_fdt(void)
     unsigned depth = 0;
     for (;;) {
         struct fdt_item item = fdt_next(&machine.fdt, &offset);
-        if (item.token == FDT_END)
+        if (item.token == FDT_END || (item.token == FDT_NODE_END && depth == 0))
             break;
         if (item.token == FDT_NODE) {
             print("\n");

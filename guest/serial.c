@@ -24,6 +24,7 @@ static struct {
     struct ring in, out;
     bool interrupts;
     uint8_t enabled; /* IER */
+    unsigned depth;  /* bytes that an empty transmitter takes */
 } uart;
 
 static bool ring_empty(const struct ring *ring)
@@ -74,18 +75,20 @@ static void receive(void)
         ring_add(&uart.in, (char)reg_read(UART_RBR));
 }
 
-/* Turning the FIFOs on empties them. Input that came before the kernel is in the UART, and more
- * may stand behind it: take it all, until the line has been silent for a while. */
-static void receive_early(void)
+/* Turning the FIFOs on empties them. Input that came before the kernel is in the UART, and more may
+ * stand behind it: takes it all. True once the line is silent, false if the ring is full first. */
+static bool receive_early(void)
 {
-    if (!(reg_read(UART_LSR) & UART_LSR_DR))
-        return;
-    for (unsigned silent = 0; silent < 1000 && !ring_full(&uart.in); silent++) {
+    unsigned patience = reg_read(UART_LSR) & UART_LSR_DR ? 1000 : 0;
+    for (unsigned silent = 0; silent < patience; silent++) {
         if (reg_read(UART_LSR) & UART_LSR_DR) {
+            if (ring_full(&uart.in))
+                return false;
             receive();
             silent = 0;
         }
     }
+    return true;
 }
 
 void serial_init(void)
@@ -96,8 +99,11 @@ void serial_init(void)
     reg_write(UART_DLL, (uint8_t)divisor);
     reg_write(UART_DLM, (uint8_t)(divisor >> 8));
     reg_write(UART_LCR, UART_LCR_WLEN); /* 8 bits, no parity, 1 stop bit */
-    receive_early();
-    reg_write(UART_FCR, UART_FCR_ENABLE | (2 << 6)); /* interrupt at 8 bytes, or a time-out */
+    uart.depth = 1;
+    if (receive_early()) {
+        reg_write(UART_FCR, UART_FCR_ENABLE | (2 << 6)); /* interrupt at 8 bytes, or a time-out */
+        uart.depth = UART_FIFO_DEPTH;
+    }
     reg_write(UART_MCR, UART_MCR_DTR | UART_MCR_RTS | UART_MCR_OUT2);
 }
 
@@ -119,7 +125,7 @@ void serial_poll(void)
 
 static void transmit(void)
 {
-    for (unsigned i = 0; i < UART_FIFO_DEPTH && !ring_empty(&uart.out); i++)
+    for (unsigned i = 0; i < uart.depth && !ring_empty(&uart.out); i++)
         reg_write(UART_THR, (uint8_t)ring_take(&uart.out));
 }
 
