@@ -172,18 +172,17 @@ static void print_topic(const char *topic)
         print_debug_exit();
     else if (strcmp(topic, "trace") == 0)
         print_trace();
+    else if (strcmp(topic, "version") == 0)
+        printf("kvmlens %s\n", KVMLENS_VERSION);
     else if (strcmp(topic, "markdown") == 0)
         print_markdown();
     else
         print_options();
 }
 
-enum status options_help(const struct options *options)
+enum status options_help(const char *topic)
 {
-    if (options->mode == MODE_VERSION)
-        printf("kvmlens %s\n", KVMLENS_VERSION);
-    else
-        print_topic(options->help_topic);
+    print_topic(topic);
     /* A full disk shows at the flush; it must not look like success in a script. */
     return fflush(stdout) == 0 && !ferror(stdout) ? STATUS_POWEROFF : STATUS_INTERNAL;
 }

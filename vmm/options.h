@@ -69,8 +69,8 @@ struct options {
  * properties are cut up in place, so ARGV's strings must be writable, as main's are. */
 int options_parse(struct options *options, int argc, char **argv, struct error *err);
 
-/* Prints to stdout what MODE_HELP or MODE_VERSION ask for. STATUS_INTERNAL if it cannot be
- * written, else 0. */
-enum status options_help(const struct options *options);
+/* Prints the help of TOPIC (see help_topic; "version" for MODE_VERSION) to stdout. STATUS_INTERNAL
+ * if it cannot be written, else 0. */
+enum status options_help(const char *topic);
 
 #endif
