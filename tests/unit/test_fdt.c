@@ -238,18 +238,24 @@ static void device_nodes(void **state)
     free(blob);
 }
 
-/* Whatever the capacity: the whole tree or -ENOSPC, and nothing behind the buffer's end. */
+/* Whatever the capacity: the whole tree or -ENOSPC, and nothing behind the buffer's end; also when
+ * one long property does not fit, but all that follows would. */
 static void runs_out_of_space(void **state)
 {
     (void)state;
-    void *blob = build(&full);
+    char line[3000];
+    memset(line, 'a', sizeof(line) - 1);
+    line[sizeof(line) - 1] = '\0';
+    struct fdt_machine machine = full;
+    machine.bootargs = line;
+    void *blob = build(&machine);
     uint32_t size = fdt_totalsize(blob);
     free(blob);
     unsigned short_of = 0;
     for (uint32_t capacity = 0; capacity < size + 256; capacity++) {
         void *exact = malloc(capacity ? capacity : 1);
         assert_non_null(exact);
-        int result = fdt_build(&full, exact, capacity);
+        int result = fdt_build(&machine, exact, capacity);
         if (result < 0) {
             assert_int_equal(result, -ENOSPC);
             short_of++;

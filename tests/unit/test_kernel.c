@@ -43,24 +43,25 @@ static void bz_image(struct elf_builder *b)
     b->size = 1024;
 }
 
-/* Puts a Multiboot 1 header where nothing else is. */
-static void add_multiboot(struct elf_builder *b)
+/* Puts a Multiboot header where nothing else is. */
+static void add_multiboot(struct elf_builder *b, unsigned version)
 {
-    static const uint32_t header[] = {0x1badb002, 3, 0u - 0x1badb002 - 3};
-    memcpy(b->bytes + ELF_SIZE, header, sizeof(header));
+    static const uint32_t header[2][4] = {{0x1badb002, 3, 0u - 0x1badb002 - 3},
+                                          {0xe85250d6, 0, 16, 0u - 0xe85250d6 - 16}};
+    memcpy(b->bytes + ELF_SIZE, header[version - 1], sizeof(header[0]));
     b->size = ELF_SIZE + 64;
 }
 
 static void flat_multiboot(struct elf_builder *b)
 {
     memcpy(b->bytes, "flat", 4);
-    add_multiboot(b);
+    add_multiboot(b, 1);
 }
 
 static void elf32_multiboot(struct elf_builder *b)
 {
     elf_header(b)->e_ident[EI_CLASS] = ELFCLASS32;
-    add_multiboot(b);
+    add_multiboot(b, 1);
 }
 
 static void no_load(struct elf_builder *b)
@@ -82,7 +83,7 @@ static void many_segments(struct elf_builder *b)
 static void no_note_multiboot(struct elf_builder *b)
 {
     elf_program(b, 2)->p_type = PT_NULL;
-    add_multiboot(b);
+    add_multiboot(b, 2);
 }
 
 static void other_notes(struct elf_builder *b)
@@ -361,7 +362,9 @@ static void opens_odd(void **state)
     image_file_close(&kernel.file);
 
     elf_build(&b);
-    elf_set_pvh_note(&b, &entry, 8);
+    at = elf_add_note(&b, ELF_NOTE, "GNU", 3, "abcd", 4) + 4;
+    at = elf_add_note(&b, at, PVH_NOTE_NAME, PVH_NOTE_TYPE, &entry, 8);
+    elf_program(&b, 2)->p_filesz = at - ELF_NOTE;
     elf_program(&b, 2)->p_align = 8;
     accepts(&b, RAM, &kernel);
     assert_int_equal(kernel.entry, ELF_ENTRY);

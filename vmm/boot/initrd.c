@@ -13,7 +13,7 @@
 static uint64_t find_place(uint64_t size, uint64_t top, const struct kernel_image *kernel)
 {
     for (;;) {
-        if (size > top || top - size < RAM_KERNEL_MIN)
+        if (size > top)
             return 0;
         uint64_t gpa = (top - size) & ~(uint64_t)(PAGE - 1);
         if (gpa < RAM_KERNEL_MIN)
