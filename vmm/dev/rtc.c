@@ -88,7 +88,8 @@ static void load_time(struct rtc *rtc, uint64_t now)
     time_t seconds = seconds_at(rtc, now);
     struct tm tm;
     gmtime_r(&seconds, &tm);
-    int year = tm.tm_year + 1900;
+    /* Four digits; a month or day of 0 may have carried back to before the year 0. */
+    int year = (tm.tm_year + 1900 + 10000) % 10000;
     rtc->cmos[RTC_SECONDS] = encode(rtc, tm.tm_sec);
     rtc->cmos[RTC_MINUTES] = encode(rtc, tm.tm_min);
     rtc->cmos[RTC_HOURS] = encode_hour(rtc, tm.tm_hour);
@@ -96,7 +97,7 @@ static void load_time(struct rtc *rtc, uint64_t now)
     rtc->cmos[RTC_DAY_OF_MONTH] = encode(rtc, tm.tm_mday);
     rtc->cmos[RTC_MONTH] = encode(rtc, tm.tm_mon + 1);
     rtc->cmos[RTC_YEAR] = encode(rtc, year % 100);
-    rtc->cmos[RTC_CENTURY] = encode(rtc, year / 100 % 100);
+    rtc->cmos[RTC_CENTURY] = encode(rtc, year / 100);
 }
 
 /* Sets the clock to what the registers of the time say.  Values out of range carry over, as in
