@@ -101,6 +101,18 @@ static void print_property(const struct fdt_item *item)
     print(">");
 }
 
+/* What binds the tree together but tells a reader nothing of the machine. */
+static bool is_bookkeeping(const char *property)
+{
+    static const char *const names[] = {"ranges", "phandle", "interrupt-parent",
+                                        "interrupt-controller", "device_type"};
+    for (unsigned i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        if (strcmp(property, names[i]) == 0)
+            return true;
+    }
+    return property[0] == '#'; /* #address-cells and such */
+}
+
 /* The tree: a line a node, the properties behind its name. */
 static void print_fdt(void)
 {
@@ -118,7 +130,7 @@ static void print_fdt(void)
             depth++;
         } else if (item.token == FDT_NODE_END) {
             depth--;
-        } else {
+        } else if (!is_bookkeeping(item.name)) {
             print_property(&item);
         }
     }
