@@ -5,8 +5,8 @@
 
 #include "pagewalk.h"
 
-unsigned backtrace(const struct mem *mem, const struct cpu_state *state,
-                   uint64_t frame[BACKTRACE_MAX])
+unsigned backtrace_walk(const struct mem *mem, const struct cpu_state *state,
+                        uint64_t frame[BACKTRACE_MAX])
 {
     bool wide = code_is_64bit(state);
     unsigned size = wide ? 8 : 4;

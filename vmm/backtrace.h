@@ -15,7 +15,7 @@
 /* Writes RIP and the return addresses behind it, innermost first, to FRAME. Returns how many. The
  * chain is the guest's: it ends at a frame pointer that is not aligned, not mapped, or not above
  * the one before, so that it cannot loop. Real mode has no chain: only RIP. */
-unsigned backtrace(const struct mem *mem, const struct cpu_state *state,
-                   uint64_t frame[BACKTRACE_MAX]);
+unsigned backtrace_walk(const struct mem *mem, const struct cpu_state *state,
+                        uint64_t frame[BACKTRACE_MAX]);
 
 #endif

@@ -28,9 +28,13 @@ static const struct bit efer_bits[] = {{0, "SCE"},   {8, "LME"},    {10, "LMA"},
 
 static void print_bits(FILE *out, uint64_t value, const struct bit *bits)
 {
+    const char *blank = "  ";
+
     for (; bits->name; bits++) {
-        if (value >> bits->number & 1)
-            fprintf(out, " %s", bits->name);
+        if (value >> bits->number & 1) {
+            fprintf(out, "%s%s", blank, bits->name);
+            blank = " ";
+        }
     }
 }
 
@@ -73,15 +77,13 @@ void cpu_print_registers(FILE *out, const struct cpu_state *state, const struct 
                 i % 4 == 3 ? "\n" : "");
     symbols_format(symbols, state->rip, text);
     fprintf(out, "  RIP %016" PRIx64 "  %s\n", state->rip, text);
-    fprintf(out, "  RFLAGS %08" PRIx64 " ", state->rflags);
+    fprintf(out, "  RFLAGS %08" PRIx64, state->rflags);
     print_bits(out, state->rflags, rflags_bits);
     fprintf(out, " IOPL=%u\n", (unsigned)(state->rflags >> 12 & 3));
     for (unsigned i = 0; i < sizeof(control) / sizeof(control[0]); i++) {
         fprintf(out, "  %s %016" PRIx64, control[i].name, control[i].value);
-        if (control[i].bits) {
-            fputc(' ', out);
+        if (control[i].bits)
             print_bits(out, control[i].value, control[i].bits);
-        }
         fputc('\n', out);
     }
 }

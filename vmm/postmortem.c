@@ -243,7 +243,7 @@ static void print_stack(const struct report *r)
 static void print_backtrace(const struct report *r)
 {
     uint64_t frame[BACKTRACE_MAX];
-    unsigned count = backtrace(r->dead->mem, r->dead->state, frame);
+    unsigned count = backtrace_walk(r->dead->mem, r->dead->state, frame);
 
     heading(r, "Backtrace (by frame pointers)");
     for (unsigned i = 0; i < count; i++) {
