@@ -60,12 +60,7 @@ uint64_t memory_top(void); /* end of the RAM that the kernel lies in (GPA) */
 void *page_alloc(void);
 
 /* paging.c */
-#define PAGE_WRITE    (1ull << 1)
-#define PAGE_UNCACHED (1ull << 4)
-#define PAGE_2M       (1ull << 7)
-#define PAGE_NX       (1ull << 63)
 void paging_init(void);
-void map_page(uint64_t address, uint64_t gpa, uint64_t flags);
 /* The device registers at GPA, uncached. The page stays mapped, at its own address. */
 volatile void *map_device(uint64_t gpa);
 /* The same through a window that the next call moves elsewhere; for SIZE bytes up to 8. */
@@ -177,7 +172,7 @@ uint32_t fdt_cell(const struct fdt_item *property, uint32_t index); /* 0 past th
 
 /* machine.c: what the machine is made of */
 void machine_init(void);
-unsigned machine_cpus(void);
+unsigned machine_cpus(void); /* counted anew in each call */
 void machine_print(void);
 
 /* smp.c */

@@ -16,7 +16,6 @@
 static struct {
     struct fdt fdt;
     bool have_fdt;
-    unsigned cpus;
 } machine;
 
 static unsigned cpus_of_fdt(void)
@@ -54,15 +53,14 @@ static unsigned cpus_of_cpuid(void)
 void machine_init(void)
 {
     machine.have_fdt = fdt_open(&machine.fdt, (const uint8_t *)BOOT_FDT_GPA, BOOT_FDT_MAX);
-    unsigned cpus = machine.have_fdt ? cpus_of_fdt() : cpus_of_cpuid();
-    if (cpus == 0)
-        cpus = 1;
-    machine.cpus = cpus < CPUS_MAX ? cpus : CPUS_MAX;
 }
 
 unsigned machine_cpus(void)
 {
-    return machine.cpus;
+    unsigned cpus = machine.have_fdt ? cpus_of_fdt() : cpus_of_cpuid();
+    if (cpus == 0)
+        return 1;
+    return cpus < CPUS_MAX ? cpus : CPUS_MAX;
 }
 
 /* CPUID hands out names as the bytes of registers. */
@@ -163,7 +161,7 @@ void machine_print(void)
         leaf = cpuid(CPUID_HYPERVISOR, 0);
         print_signature("hypervisor:  ", leaf.ebx, leaf.ecx, leaf.edx);
     }
-    print("processors:  %u, from %s\n", machine.cpus, machine.have_fdt ? "the FDT" : "CPUID");
+    print("processors:  %u, from %s\n", machine_cpus(), machine.have_fdt ? "the FDT" : "CPUID");
     print("local APIC:  %s\n", apic_present() ? "yes, timer at 100 Hz" : "none: polling");
     print("debug exit:  %s\n", debug_exit_present() ? "yes" : "no");
     print_memory();

@@ -13,8 +13,7 @@ static _Noreturn void run(void)
         serial_interrupts();
         irq_on();
     }
-    print("kvmlens guest: long mode, ring 0, %u CPU%s\n", machine_cpus(),
-          machine_cpus() == 1 ? "" : "s");
+    print("kvmlens guest: 64-bit kernel, ring 0\n");
     shell();
 }
 

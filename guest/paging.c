@@ -18,12 +18,16 @@
 #include "kernel.h"
 #include "x86.h"
 
-#define PAGE_PRESENT 1ull
-#define ENTRY_GPA    0x000ffffffffff000ull
-#define SIZE_2M      0x200000ull
-#define MAPPED_MAX   0x40000000ull
-#define STACKS       0x40000000ull
-#define WINDOW       0x80000000ull
+#define PAGE_PRESENT  (1ull << 0)
+#define PAGE_WRITE    (1ull << 1)
+#define PAGE_UNCACHED (1ull << 4)
+#define PAGE_2M       (1ull << 7)
+#define PAGE_NX       (1ull << 63)
+#define ENTRY_GPA     0x000ffffffffff000ull
+#define SIZE_2M       0x200000ull
+#define MAPPED_MAX    0x40000000ull
+#define STACKS        0x40000000ull
+#define WINDOW        0x80000000ull
 
 #define STACKS_PER_CPU  0x10000ull
 #define STACK_RUN_PAGES 4
@@ -34,51 +38,51 @@ static struct {
     uint64_t *root;
 } paging;
 
-/* The table that ENTRY refers to; made if there is none. */
-static uint64_t *table_of(uint64_t *entry)
-{
-    if (!(*entry & PAGE_PRESENT))
-        *entry = (uint64_t)page_alloc() | PAGE_PRESENT | PAGE_WRITE;
-    return (uint64_t *)(*entry & ENTRY_GPA);
-}
-
 static unsigned index(uint64_t address, unsigned level)
 {
     return (address >> (12 + 9 * level)) & 511;
 }
 
-/* Maps one page of 4 KiB, or 2 MiB if FLAGS say so. */
-void map_page(uint64_t address, uint64_t gpa, uint64_t flags)
+/* The table of LEVEL (0: its entries are pages of 4 KiB) that ADDRESS goes through; tables that
+ * are missing on the way are made. */
+static uint64_t *table_of(uint64_t address, unsigned level)
 {
     uint64_t *table = paging.root;
-    for (unsigned level = 3; level > 1; level--)
-        table = table_of(&table[index(address, level)]);
-    if (flags & PAGE_2M) {
-        table[index(address, 1)] = gpa | flags | PAGE_PRESENT;
-        return;
+    for (unsigned above = 3; above > level; above--) {
+        uint64_t *entry = &table[index(address, above)];
+        if (!(*entry & PAGE_PRESENT))
+            *entry = (uint64_t)page_alloc() | PAGE_PRESENT | PAGE_WRITE;
+        table = (uint64_t *)(*entry & ENTRY_GPA);
     }
-    table = table_of(&table[index(address, 1)]);
-    table[index(address, 0)] = gpa | flags | PAGE_PRESENT;
+    return table;
+}
+
+static void map_page(uint64_t address, uint64_t gpa, uint64_t flags)
+{
+    table_of(address, 0)[index(address, 0)] = gpa | flags | PAGE_PRESENT;
     invlpg((void *)address);
 }
 
-static uint64_t flags_of(uint64_t address)
+/* Maps [from, to) to itself in one table of LEVEL. */
+static void map_ram(uint64_t from, uint64_t to, unsigned level, uint64_t flags)
 {
-    if (address >= (uint64_t)text_start && address < (uint64_t)rodata_start)
-        return 0;
-    if (address >= (uint64_t)rodata_start && address < (uint64_t)data_start)
-        return PAGE_NX;
-    return PAGE_WRITE | PAGE_NX;
+    uint64_t *table = table_of(from, level);
+    for (uint64_t gpa = from; gpa < to; gpa += PAGE_SIZE << (9 * level))
+        table[index(gpa, level)] = gpa | flags | PAGE_PRESENT;
 }
 
 void paging_init(void)
 {
-    paging.root = page_alloc();
-    for (uint64_t gpa = PAGE_SIZE; gpa < SIZE_2M; gpa += PAGE_SIZE)
-        map_page(gpa, gpa, flags_of(gpa));
+    uint64_t text = (uint64_t)text_start, rodata = (uint64_t)rodata_start;
+    uint64_t data = (uint64_t)data_start;
     uint64_t top = memory_top() < MAPPED_MAX ? memory_top() : MAPPED_MAX;
-    for (uint64_t gpa = SIZE_2M; gpa < top; gpa += SIZE_2M)
-        map_page(gpa, gpa, PAGE_WRITE | PAGE_NX | PAGE_2M);
+
+    paging.root = page_alloc();
+    map_ram(PAGE_SIZE, text, 0, PAGE_WRITE | PAGE_NX);
+    map_ram(text, rodata, 0, 0);
+    map_ram(rodata, data, 0, PAGE_NX);
+    map_ram(data, SIZE_2M, 0, PAGE_WRITE | PAGE_NX);
+    map_ram(SIZE_2M, top, 1, PAGE_2M | PAGE_WRITE | PAGE_NX);
     write_cr3((uint64_t)paging.root);
     boot_cr3 = (uint64_t)paging.root;
 }

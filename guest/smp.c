@@ -51,10 +51,8 @@ static bool start(struct cpu *cpu)
 
 unsigned smp_start(void)
 {
-    unsigned count = 1;
-    if (!apic_present())
-        return count;
-    for (; count < machine_cpus(); count++) {
+    unsigned count = 1, cpus = apic_present() ? machine_cpus() : 1;
+    for (; count < cpus; count++) {
         struct cpu *cpu = cpu_get(count);
         /* One that is late would run on the stack of the next: so no next one is started. */
         if (cpu ? !cpu->up : !start(cpu_make(count, count)))

@@ -22,10 +22,10 @@ static struct {
     volatile uint64_t ticks;
 } timer;
 
-/* Timer counts in one tick. */
+/* Timer counts in one tick, measured for a fifth of it. */
 static uint32_t measure(void)
 {
-    uint16_t count = PIT_HZ / TIMER_HZ;
+    uint16_t count = PIT_HZ / TIMER_HZ / 5;
     out8(PORT_PIT + PIT_MODE, PIT_ONCE);
     out8(PORT_PIT, (uint8_t)count);
     out8(PORT_PIT, (uint8_t)(count >> 8));
@@ -36,7 +36,7 @@ static uint32_t measure(void)
         if (status & PIT_STATUS_NO_COUNT)
             break;
         if (status & PIT_STATUS_DONE)
-            return UINT32_MAX - apic_timer_left();
+            return 5 * (UINT32_MAX - apic_timer_left());
     }
     return APIC_COUNT_USUAL;
 }
