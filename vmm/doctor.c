@@ -118,12 +118,11 @@ static bool report_device(struct report *report, const struct kvm_probe *probe)
         return false;
     }
     group = getgrgid(probe->gid);
-    if (!probe->char_device) {
-        say(report, MARK_BAD, "%s is there, but it is no character device", probe->path);
-        return false;
-    }
-    say(report, MARK_OK, "%s is there (group %s, mode %04o)", probe->path,
+    say(report, probe->char_device ? MARK_OK : MARK_BAD, "%s is %s (group %s, mode %04o)",
+        probe->path, probe->char_device ? "there" : "no character device",
         group ? group->gr_name : "without a name", (unsigned)probe->mode);
+    if (!probe->char_device)
+        return false;
     switch (probe->open_errno) {
     case 0:
         say(report, MARK_OK, "it opens for reading and writing");

@@ -55,8 +55,8 @@ static void print_options(void)
                 print_option(def);
     }
     printf("\nOn the terminal (-serial mon:stdio): Ctrl-A x quits, Ctrl-A h helps.\n"
-           "Exit status: 0 the guest powered off; odd numbers are isa-debug-exit's; the others\n"
-           "are explained in kvmlens(1).\n");
+           "Exit status: 0 the guest powered off; odd numbers are isa-debug-exit's; the\n"
+           "others are explained in kvmlens(1).\n");
 }
 
 static void print_escaped(const char *text)
