@@ -10,6 +10,7 @@
 
 #define CPUID_1_EDX_APIC (1u << 9)
 
+#define APIC_REG_ID            0x20
 #define APIC_REG_VERSION       0x30
 #define APIC_REG_EOI           0xb0
 #define APIC_REG_SPURIOUS      0xf0
@@ -33,7 +34,7 @@ static struct {
     bool present;
 } apic;
 
-uint32_t apic_read(unsigned reg)
+static uint32_t apic_read(unsigned reg)
 {
     return *(volatile uint32_t *)(LAPIC_GPA + (uint64_t)reg);
 }

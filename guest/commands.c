@@ -25,7 +25,7 @@ static bool command_help(int argc, char **argv)
     return true;
 }
 
-bool command_info(int argc, char **argv)
+static bool command_info(int argc, char **argv)
 {
     (void)argv;
     if (argc > 1)

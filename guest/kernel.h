@@ -133,13 +133,12 @@ _Noreturn void triple_fault(void);
 bool apic_init(void); /* false: this machine has none; once on each processor */
 bool apic_present(void);
 uint32_t apic_id(void);
-uint32_t apic_read(unsigned reg);
 void apic_end_of_interrupt(void);
 void apic_send(uint32_t apic_id, uint32_t command); /* APIC_... or a vector */
 void apic_timer_start(uint32_t count);              /* periodic, VECTOR_TIMER */
 uint32_t apic_timer_left(void);
 void ioapic_route(unsigned pin, uint8_t vector); /* edge-triggered, to the boot processor */
-#define APIC_REG_ID  0x20
+#define APIC_NMI     0x4400u
 #define APIC_INIT    0x4500u
 #define APIC_STARTUP 0x4600u /* plus the page's number */
 #define APIC_FIXED   0x4000u /* plus the vector */
@@ -192,7 +191,6 @@ bool parse_number(const char *text, uint64_t max, uint64_t *value); /* says what
 /* commands.c, commands_cpu.c, zoo.c */
 extern const struct command commands[];
 extern const unsigned command_count;
-bool command_info(int argc, char **argv);
 bool command_cpuid(int argc, char **argv);
 bool command_msr(int argc, char **argv);
 bool command_pio(int argc, char **argv);

@@ -6,6 +6,7 @@
 #include "x86.h"
 
 #define BACKTRACE_MAX 16
+#define STOP_PAUSES   1000 /* time for the others to stop; their output would mix with ours */
 
 static const char *const exception_names[32] = {
     "#DE divide error",
@@ -42,6 +43,20 @@ static const char *const exception_names[32] = {
     "reserved exception 31",
 };
 
+/* An NMI brings the other processors to begin_panic(), even with their interrupts off. */
+static void stop_others(void)
+{
+    if (!apic_present())
+        return;
+    for (unsigned i = 0; i < CPUS_MAX; i++) {
+        struct cpu *cpu = cpu_get(i);
+        if (cpu && cpu->up && cpu != cpu_this())
+            apic_send(cpu->apic_id, APIC_NMI);
+    }
+    for (unsigned i = 0; i < STOP_PAUSES; i++)
+        pause();
+}
+
 /* The first processor to panic speaks; another one waits for the end. */
 static void begin_panic(void)
 {
@@ -51,6 +66,7 @@ static void begin_panic(void)
         for (;;)
             __asm__ volatile("hlt");
     }
+    stop_others();
     serial_poll();
 }
 
