@@ -237,10 +237,7 @@ static bool blocked_by_gate(struct scene *scene, struct sentence *s)
     case GATE_GOOD:
         return false;
     case GATE_NO_IDT:
-        if (scene->state->idt.limit == 0xffff)
-            return say(s,
-                       "There is no IDT (none was loaded: base 0, limit 0xffff, as after reset)");
-        return say(s, "There is no IDT (limit %u)", scene->state->idt.limit);
+        return say(s, "%s", gate.why);
     case GATE_IDT_BAD:
         return say(s, "The IDT at 0x%" PRIx64 " is not mapped to RAM", scene->state->idt.base);
     case GATE_BEYOND:

@@ -59,10 +59,11 @@ static bool read_entry(struct check *c)
     uint64_t at = idt->base + (uint64_t)gate->vector * gate->size;
 
     if (idt->limit + 1u < gate->size)
-        return fail(gate, GATE_NO_IDT, "does not exist: the IDT's limit is %u", idt->limit);
+        return fail(gate, GATE_NO_IDT, "There is no IDT (limit %u)", idt->limit);
     /* Base 0 and limit 0xffff are the values after reset: real mode's table, and no IDT. */
     if (gate->size > 4 && idt->base == 0 && idt->limit == 0xffff)
-        return fail(gate, GATE_NO_IDT, "does not exist: no IDT was loaded since reset");
+        return fail(gate, GATE_NO_IDT,
+                    "There is no IDT (none was loaded: base 0, limit 0xffff, as after reset)");
     if ((gate->vector + 1) * gate->size - 1 > idt->limit)
         return fail(gate, GATE_BEYOND, "is beyond the end of the IDT (limit 0x%x)", idt->limit);
     if (pagewalk_read(c->mem, c->state, at, gate->raw, gate->size) != gate->size)

@@ -22,7 +22,8 @@ enum gate_problem {
 struct gate {
     unsigned vector;
     enum gate_problem problem;
-    char why[160]; /* what is wrong, as a verb phrase: "is not present (P = 0)"; "" if good */
+    char why[160]; /* what is wrong, as a verb phrase ("is not present (P = 0)"); for GATE_NO_IDT a
+                         sentence; "" if good */
     uint8_t raw[16];
     unsigned size; /* bytes an entry: 4, 8 or 16 */
     bool readable; /* raw, selector and offset are valid */

@@ -201,6 +201,10 @@ static void print_gates(const struct report *r)
     for (unsigned i = 0; i < sizeof(vectors); i++) {
         struct gate gate;
         gate_check(r->dead->mem, r->dead->state, vectors[i], &gate);
+        if (gate.problem == GATE_NO_IDT) {
+            fprintf(r->out, "  %s\n", gate.why);
+            return;
+        }
         fprintf(r->out, "  %2u %s ", vectors[i], exception_name(vectors[i]));
         if (gate.readable && gate.size == 4)
             fprintf(r->out, " %04x:%04x", gate.selector, (unsigned)gate.offset);
@@ -247,9 +251,14 @@ static void print_backtrace(const struct report *r)
 
     heading(r, "Backtrace (by frame pointers)");
     for (unsigned i = 0; i < count; i++) {
-        char text[SYMBOLS_TEXT_MAX];
-        symbols_format(r->dead->symbols, frame[i], text);
-        fprintf(r->out, "  #%-2u 0x%016" PRIx64 "  %s\n", i, frame[i], text);
+        /* A call at the end of a function returns behind it: the call itself names the function. */
+        unsigned back = i > 0 ? 1 : 0;
+        uint64_t offset;
+        const char *name = symbols_find(r->dead->symbols, frame[i] - back, &offset);
+        fprintf(r->out, "  #%-2u 0x%016" PRIx64, i, frame[i]);
+        if (name)
+            fprintf(r->out, "  %s+0x%" PRIx64, name, offset + back);
+        fputc('\n', r->out);
     }
 }
 

@@ -108,8 +108,8 @@ static void long_mode(void **state)
         "   6 #UD  0000000000000000 0000000000000000  is empty (all zeros)",
         "   8 #DF  0000000000000000 00010e0000081000  is not present (P = 0)",
         "  13 #GP  0000000000000000 00018e0000081000  0x11000", "Stack",
-        "  0x20800: 0000000000010055", "Backtrace (by frame pointers)",
-        "  #0  0x0000000000010004  0x10004", "  #1  0x0000000000010077  0x10077", "Last exits",
+        "  0x20800: 0000000000010055", "Backtrace (by frame pointers)", "  #0  0x0000000000010004",
+        "  #1  0x0000000000010077", "Last exits",
         "         -   0 out        0x3f8      1      0x48 'H'                      -        -  "
         "serial THR         0x10000");
 }
@@ -136,7 +136,7 @@ static void real_mode(void **state)
                  "  CS  1000  base 0000000000010000  limit 0000ffff  code 16-bit, readable, DPL 0",
                  "Interrupt vectors", "   6 #UD  f000:1234  0x1234",
                  "   8 #DF  0000:0000  is empty: it points to 0000:0000, the vector table itself",
-                 "Stack", "  0x2fffe: 0000", "  0x20000: 0000", "  #0  0x0000000000000004  0x4");
+                 "Stack", "  0x2fffe: 0000", "  0x20000: 0000", "  #0  0x0000000000000004");
 }
 
 static void internal_error(void **state)
@@ -163,6 +163,14 @@ static void internal_error(void **state)
         "  KVM's copy of the instruction: 48 0f c7 0f", "  KVM's data: 0x3 0x10", "Registers");
 }
 
+static void without_idt(void **state)
+{
+    struct dead_guest *g = *state;
+
+    g->state.idt.limit = 3;
+    EXPECT_LINES(g, "IDT", "  There is no IDT (limit 3)", "Stack");
+}
+
 static void other_ends(void **state)
 {
     struct dead_guest *g = *state;
@@ -183,7 +191,7 @@ static void nothing_readable(void **state)
     g->state.cr3 = 0x7ffff000;
     EXPECT_LINES(g, "  0x800000000000: |> cannot be read", "  RIP 0x800000000000",
                  "    is not a canonical address", "  0x20800: is not mapped to RAM",
-                 "  #0  0x0000800000000000  0x800000000000");
+                 "  #0  0x0000800000000000");
     g->state.rip = DEAD_CODE;
     EXPECT_LINES(g, "    PML4 at 0x007ffff000  is not in RAM", "    -> not mapped");
 }
@@ -304,6 +312,7 @@ int main(void)
         WITH_GUEST(long_mode),
         WITH_GUEST(real_mode),
         WITH_GUEST(internal_error),
+        WITH_GUEST(without_idt),
         WITH_GUEST(other_ends),
         WITH_GUEST(nothing_readable),
         WITH_GUEST(colour),

@@ -108,7 +108,7 @@ static void format_value(char *out, size_t size, const struct trace_event *event
     if (text) {
         snprintf(tail, size, " \"%.4s\"", (const char *)event->data);
     } else if (event->size == 1) {
-        static const char controls[] = "\a\b\t\n\v\f\r", letters[] = "abtnvfr";
+        static const char controls[] = "\b\t\n\r", letters[] = "btnr";
         const char *control = value != 0 ? strchr(controls, (int)value) : NULL;
         if (control)
             snprintf(tail, size, " '\\%c'", letters[control - controls]);
