@@ -193,6 +193,19 @@ static void report_backend(struct report *report, const struct kvm_probe *probe)
     }
 }
 
+/* What running the small guest ended in. */
+static const char *run_error(int error)
+{
+    switch (error) {
+    case ETIMEDOUT:
+        return "it does not come back";
+    case EIO:
+        return "it comes back for another reason than its port I/O";
+    default:
+        return strerror(error);
+    }
+}
+
 static void report_figures(struct report *report, const struct kvm_probe *probe)
 {
     const char *unit = "million";
@@ -200,7 +213,7 @@ static void report_figures(struct report *report, const struct kvm_probe *probe)
 
     if (probe->run_errno) {
         say(report, MARK_BAD, "a guest of four bytes does not run: %s: %s", probe->run_step,
-            strerror(probe->run_errno));
+            run_error(probe->run_errno));
         if (probe->run_errno == EBUSY)
             hint(report, "Another hypervisor (VirtualBox, VMware) holds the processor's VT-x or "
                          "AMD-V.");
