@@ -304,7 +304,7 @@ static int boot_kernel(struct machine *m, struct error *err)
         .entry = images->kernel.entry,
     };
 
-    if (kernel_load(&images->kernel, &m->vm.mem, true, err) < 0)
+    if (kernel_load(&images->kernel, &m->vm.mem, err) < 0)
         return -1;
     if (o->initrd && image_file_load(&images->initrd, 0, images->initrd.size, &m->vm.mem,
                                      images->initrd_gpa, err) < 0)
@@ -397,11 +397,9 @@ static void disconnect_host(struct machine *m)
 
 int machine_run(struct machine *m, struct vm_end *end, struct error *err)
 {
-    unsigned limit = m->config.options->timeout_s;
     int r = connect_host(m, err);
 
-    if (r == 0 && limit > 0)
-        m->time_limit.deadline = loop_now() + limit * NS_PER_S;
+    m->time_limit.deadline = m->config.deadline;
     if (r == 0)
         r = vm_start(&m->vm, err);
     if (r == 0) {
@@ -444,10 +442,12 @@ int machine_dump_dtb(const struct options *options, const struct machine_images 
         error_set(err, STATUS_INTERNAL, "device tree: %s", strerror(-size));
     else if (!file)
         error_set(err, STATUS_USAGE, "-M dumpdtb=%s: %s", options->dumpdtb, strerror(errno));
-    else if ((fwrite(blob, (size_t)size, 1, file) != 1) | (fclose(file) != 0))
-        error_set(err, STATUS_INTERNAL, "-M dumpdtb=%s: %s", options->dumpdtb, strerror(errno));
-    else
+    else if (fwrite(blob, (size_t)size, 1, file) == 1 && fflush(file) == 0)
         result = 0;
+    else
+        error_set(err, STATUS_INTERNAL, "-M dumpdtb=%s: %s", options->dumpdtb, strerror(errno));
+    if (file)
+        fclose(file);
     free(blob);
     return result;
 }

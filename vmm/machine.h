@@ -28,6 +28,7 @@ struct machine_config {
     struct loop *loop;
     struct chardev *console; /* the other end of the serial line */
     struct trace *trace;     /* NULL: off */
+    uint64_t deadline;       /* loop_now() when the guest must have ended; 0: no limit */
 };
 
 struct machine;

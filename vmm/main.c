@@ -14,6 +14,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#define NS_PER_S 1000000000ull
+
 /* Everything that outlives a reset of the guest. */
 struct session {
     struct options options;
@@ -154,6 +156,8 @@ static enum status run_guest(struct session *s)
         .loop = &s->loop,
         .console = &s->console,
         .trace = s->trace,
+        /* One limit for all of it: a guest that resets for ever hangs as well. */
+        .deadline = s->options.timeout_s ? loop_now() + s->options.timeout_s * NS_PER_S : 0,
     };
     enum status status;
     bool again;
@@ -195,11 +199,9 @@ int main(int argc, char **argv)
         return fail(&err);
     switch (s.options.mode) {
     case MODE_HELP:
-        options_help(s.options.help_topic);
-        return STATUS_POWEROFF;
+        return options_help(s.options.help_topic);
     case MODE_VERSION:
-        options_help("version");
-        return STATUS_POWEROFF;
+        return options_help("version");
     case MODE_CHECK:
         return doctor_run();
     case MODE_RUN:

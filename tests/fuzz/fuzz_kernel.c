@@ -37,7 +37,7 @@ static void load(const struct kernel_image *kernel)
     struct error err;
     uint64_t offset;
     if (!ram || mem_add(&mem, 0, RAM, ram, false) < 0 || kernel->segment_count == 0 ||
-        kernel->end > RAM || kernel_load(kernel, &mem, false, &err) < 0)
+        kernel->end > RAM || kernel_load(kernel, &mem, &err) < 0)
         abort();
     struct symbols *symbols = symbols_read(kernel->file.fd);
     symbols_find(symbols, kernel->entry, &offset);

@@ -108,7 +108,26 @@ static void i8042_answers(void **state)
     assert_int_equal(ask(b, 0xa9), 0x01);
     assert_int_equal(ask(b, 0xc0), 0x80);
     assert_int_equal(ask(b, 0xd0), 0x03);
+    assert_int_equal(ask(b, 0xd0), 0x03);
     assert_int_equal(ask(b, 0x20), 0x04);
+}
+
+/* Commands and data bytes that have no answer leave none behind. */
+static void i8042_does_not_answer(void **state)
+{
+    static const uint8_t silent[] = {0xad, 0xae, 0xdd, 0xdf, 0xa7, 0xa8, 0xff, 0xfe, 0x00};
+    struct board *b = *state;
+    for (unsigned i = 0; i < sizeof(silent); i++) {
+        out(b, 0x64, silent[i]);
+        assert_int_equal(in(b, 0x64), 0x14);
+    }
+    out(b, 0x64, 0x60);
+    out(b, 0x60, 0x04);
+    assert_int_equal(in(b, 0x64), 0x14);
+    out(b, 0x64, 0xd1);
+    out(b, 0x60, 0x03);
+    assert_int_equal(in(b, 0x64), 0x14);
+    assert_int_equal(b->resets, 1);
 }
 
 static void i8042_command_byte(void **state)
@@ -134,8 +153,8 @@ static void i8042_output_port(void **state)
     out(b, 0x64, 0xdf);
     assert_int_equal(ask(b, 0xd0), 0x03);
     out(b, 0x64, 0xd1);
-    out(b, 0x60, 0x01); /* A20 off, reset high */
-    assert_int_equal(ask(b, 0xd0), 0x01);
+    out(b, 0x60, 0xc1); /* A20 off, reset high */
+    assert_int_equal(ask(b, 0xd0), 0xc1);
     assert_int_equal(b->resets, 0);
     out(b, 0x64, 0xd1);
     out(b, 0x60, 0xfe);
@@ -152,6 +171,10 @@ static void i8042_command_replaces_a_waiting_one(void **state)
     out(b, 0x60, 0x40);
     assert_int_equal(b->resets, 0);
     assert_int_equal(ask(b, 0x20), 0x40);
+    out(b, 0x64, 0xd1);
+    out(b, 0x64, 0xae);
+    out(b, 0x60, 0xfe); /* goes to the keyboard */
+    assert_int_equal(b->resets, 0);
 }
 
 /* 0xf0 up pulse the lines whose bits are 0; bit 0 is the reset line. */
@@ -280,6 +303,10 @@ static void post_remembers(void **state)
 static void register_names(void **state)
 {
     struct board *b = *state;
+    static const struct device_ops *const byte_wide[] = {&i8042_ops, &power_ops, &post_ops};
+    for (unsigned i = 0; i < 3; i++) {
+        assert_int_equal(byte_wide[i]->width, 1);
+    }
     assert_string_equal(i8042_ops.reg_name(&b->i8042, 0, true), "data");
     assert_string_equal(i8042_ops.reg_name(&b->i8042, 4, true), "command");
     assert_string_equal(i8042_ops.reg_name(&b->i8042, 4, false), "status");
@@ -298,6 +325,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         BOARD_TEST(i8042_is_idle),
         BOARD_TEST(i8042_answers),
+        BOARD_TEST(i8042_does_not_answer),
         BOARD_TEST(i8042_command_byte),
         BOARD_TEST(i8042_output_port),
         BOARD_TEST(i8042_command_replaces_a_waiting_one),

@@ -15,13 +15,18 @@
 
 #include <cmocka.h>
 
-/* What log_say("%s", TEXT) writes to stderr, read back through a pipe as one packet. */
+/* What log_say() makes of TEXT (NULL: of something it cannot print), read back through a pipe as
+ * one packet. */
 static void said(const char *text, char *out, size_t size)
 {
     int pipe_fd[2], saved = dup(STDERR_FILENO);
     assert_true(saved >= 0 && pipe(pipe_fd) == 0);
     assert_true(dup2(pipe_fd[1], STDERR_FILENO) >= 0);
-    log_say("%s", text);
+    if (text) {
+        log_say("%s", text);
+    } else {
+        log_say("%ls", L"\u1234");
+    }
     assert_true(dup2(saved, STDERR_FILENO) >= 0);
     close(saved);
     close(pipe_fd[1]);
@@ -53,6 +58,28 @@ static void say_cuts_what_is_too_long(void **state)
     assert_int_equal(line[length - 1], '\n');
     assert_int_equal(line[length - 2], 'x');
     assert_null(memchr(line, '\n', length - 1));
+
+    /* what just fits is whole, and a byte more does no harm */
+    const size_t fits = length - strlen("kvmlens: \n");
+    for (size_t size = fits - 1; size <= fits + 1; size++) {
+        text[size] = '\0';
+        said(text, line, sizeof(line));
+        assert_int_equal(strlen(line), size < fits ? length - 1 : length);
+        text[size] = 'x';
+    }
+}
+
+/* vsnprintf() fails on a wide character that the locale has no code for. */
+static void what_cannot_be_printed(void **state)
+{
+    (void)state;
+    char line[64];
+    struct error err;
+    memset(&err, 'x', sizeof(err));
+    assert_int_equal(error_set(&err, STATUS_USAGE, "%ls", L"\u1234"), -1);
+    assert_string_equal(err.text, "");
+    said(NULL, line, sizeof(line));
+    assert_string_equal(line, "kvmlens: \n");
 }
 
 static void colour_needs_a_terminal(void **state)
@@ -139,6 +166,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(say_prefixes),
         cmocka_unit_test(say_cuts_what_is_too_long),
+        cmocka_unit_test(what_cannot_be_printed),
         cmocka_unit_test(colour_needs_a_terminal),
         cmocka_unit_test(colour_on_a_terminal),
         cmocka_unit_test(error_is_filled_in),

@@ -96,6 +96,18 @@ static void add_takes_all_of_the_address_space(void **state)
     assert_null(mem_peek(&mem, 2, UINT64_MAX));
 }
 
+/* The first region's end counts as much as any other's. */
+static void add_checks_the_first_region(void **state)
+{
+    (void)state;
+    struct mem mem = {0};
+    uint8_t host[16];
+    assert_int_equal(mem_add(&mem, 0x100, 16, host, false), 0);
+    assert_int_equal(mem_add(&mem, 0x10f, 1, host, false), -EEXIST);
+    assert_int_equal(mem_add(&mem, 0xff, 2, host, false), -EEXIST);
+    assert_int_equal(mem_add(&mem, 0x110, 1, host, false), 0);
+}
+
 static void pointers(void **state)
 {
     struct fixture *f = *state;
@@ -213,6 +225,9 @@ static void copies_of_any_length(void **state)
     assert_int_equal(mem_write(&f->mem, LOW, NULL, UINT64_MAX - LOW + 2), -EFAULT);
     assert_int_equal(mem_write(&f->mem, UINT64_MAX, "x", 1), 0);
     assert_int_equal(f->top[PAGE - 1], 'x');
+    char byte = 0;
+    assert_int_equal(mem_read(&f->mem, UINT64_MAX, &byte, 1), 0);
+    assert_int_equal(byte, 'x');
 }
 
 int main(void)
@@ -220,6 +235,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(add_sorts, set_up),
         cmocka_unit_test_setup(add_refuses, set_up),
+        cmocka_unit_test(add_checks_the_first_region),
         cmocka_unit_test(add_takes_all_of_the_address_space),
         cmocka_unit_test_setup(pointers, set_up),
         cmocka_unit_test(nothing_there),

@@ -23,7 +23,7 @@ enum { NULL_SECTION, TEXT, DATA, SYMTAB, STRTAB, SECTIONS };
 #define TEXT_PADDR 0x101000
 
 static const char strings[] =
-    "\0outer\0label\0local_alias\0Global\0data\0$x\0.Ltmp\0last\0bad\x1b[0mname\0"
+    "\0start\0outer\0label\0local_alias\0Global\0data\0$x\0.Ltmp\0last\0bad\x1b[0mname\0"
     "tail";
 
 /* An ELF64 kernel of one text section, linked high and loaded low. */
@@ -31,7 +31,7 @@ struct kernel {
     Elf64_Ehdr ehdr;
     Elf64_Phdr phdr;
     Elf64_Shdr shdr[SECTIONS];
-    Elf64_Sym sym[12];
+    Elf64_Sym sym[13];
     char strings[sizeof(strings)];
 };
 
@@ -75,7 +75,7 @@ static void make_kernel(struct kernel *k)
         .phdr = {.p_type = PT_LOAD,
                  .p_vaddr = TEXT_ADDR,
                  .p_paddr = TEXT_PADDR,
-                 .p_memsz = TEXT_SIZE},
+                 .p_memsz = TEXT_SIZE - 0x80},
         .shdr = {[TEXT] = {.sh_type = SHT_NOBITS,
                            .sh_flags = SHF_ALLOC | SHF_EXECINSTR,
                            .sh_addr = TEXT_ADDR,
@@ -102,7 +102,8 @@ static void make_kernel(struct kernel *k)
                 [8] = sym("bad\x1b[0mname", STB_GLOBAL, STT_NOTYPE, TEXT, 0x200, 0),
                 [9] = sym("last", STB_GLOBAL, STT_NOTYPE, TEXT, 0x300, 0),
                 [10] = sym("tail", STB_GLOBAL, STT_FUNC, SHN_UNDEF, 0x310, 4),
-                [11] = sym("tail", STB_GLOBAL, STT_FUNC, SHN_ABS, 0x310, 4)},
+                [11] = sym("tail", STB_GLOBAL, STT_FUNC, SHN_ABS, 0x310, 4),
+                [12] = sym("start", STB_GLOBAL, STT_NOTYPE, TEXT, 0x8, 0)},
     };
     memcpy(k->strings, strings, sizeof(strings));
 }
@@ -141,7 +142,8 @@ static void addresses_to_names(void **state)
     make_kernel(&k);
     struct symbols *symbols = read_bytes(&k, sizeof(k));
     assert_non_null(symbols);
-    expect(symbols, TEXT_ADDR + 0xf, "0xffffffff8000100f"); /* before the first */
+    expect(symbols, TEXT_ADDR + 0x7, "0xffffffff80001007"); /* before the first */
+    expect(symbols, TEXT_ADDR + 0xf, "start+0x7");
     expect(symbols, TEXT_ADDR + 0x10, "outer");
     expect(symbols, TEXT_ADDR + 0x11, "outer+0x1");
     expect(symbols, TEXT_ADDR + 0x2f, "label+0xf");
@@ -166,8 +168,8 @@ static void physical_addresses(void **state)
     make_kernel(&k);
     struct symbols *symbols = read_bytes(&k, sizeof(k));
     expect(symbols, TEXT_PADDR + 0x12, "outer+0x2");
-    expect(symbols, TEXT_PADDR + 0x3ff, "last+0xff");
-    expect(symbols, TEXT_PADDR + 0x400, "0x101400");
+    expect(symbols, TEXT_PADDR + 0x37f, "last+0x7f");
+    expect(symbols, TEXT_PADDR + 0x380, "0x101380"); /* behind the segment */
     expect(symbols, TEXT_PADDR - 1, "0x100fff");
     symbols_free(symbols);
 }
@@ -197,12 +199,12 @@ static void hostile_tables(void **state)
 
     (void)state;
     make_kernel(&k);
-    for (unsigned i = 1; i < 12; i++)
+    for (unsigned i = 1; i < 13; i++)
         k.sym[i].st_name = 0xffffffff; /* names outside the table */
     assert_null(read_bytes(&k, sizeof(k)));
 
     make_kernel(&k);
-    for (unsigned i = 1; i < 12; i++)
+    for (unsigned i = 1; i < 13; i++)
         k.sym[i].st_shndx = 0x7fff; /* sections that do not exist */
     assert_null(read_bytes(&k, sizeof(k)));
 

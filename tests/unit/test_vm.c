@@ -1,6 +1,7 @@
 /*
  * test_vm.c: the life of a VM with scripted vCPUs: threads, kicks, ends.
  */
+#include "cpu_features.h"
 #include "fake_kvm.h"
 #include "report.h"
 #include "vm.h"

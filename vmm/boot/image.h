@@ -46,10 +46,9 @@ struct kernel_image {
  * is one line: the path, what was found at which offset, and what was expected. */
 int kernel_open(struct kernel_image *kernel, const char *path, uint64_t ram_bytes,
                 struct error *err);
-/* Copies the segments into MEM and zeroes their BSS. ZEROED: MEM is fresh and all zero, so that the
- * BSS need not be touched (no host pages are allocated for it); false after a reset. */
-int kernel_load(const struct kernel_image *kernel, const struct mem *mem, bool zeroed,
-                struct error *err);
+/* Copies the segments into MEM, which is fresh and all zero: the BSS is not touched, so that it
+ * costs no host memory. 0, or -1 with *err. */
+int kernel_load(const struct kernel_image *kernel, const struct mem *mem, struct error *err);
 
 /* Opens and checks a ROM: a multiple of 64 KiB, at most 8 MiB (ROM_UNIT, ROM_MAX). */
 int rom_open(struct image_file *rom, const char *path, struct error *err);

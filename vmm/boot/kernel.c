@@ -265,23 +265,17 @@ int kernel_open(struct kernel_image *kernel, const char *path, uint64_t ram_byte
     return result;
 }
 
-int kernel_load(const struct kernel_image *kernel, const struct mem *mem, bool zeroed,
-                struct error *err)
+int kernel_load(const struct kernel_image *kernel, const struct mem *mem, struct error *err)
 {
     for (unsigned i = 0; i < kernel->segment_count; i++) {
         const struct kernel_segment *s = &kernel->segment[i];
+
+        if (!mem_ptr(mem, s->gpa, s->memsz))
+            return image_error(&kernel->file, err,
+                               "cannot load %" PRIu64 " bytes at " GPA ": that is not RAM",
+                               s->memsz, s->gpa);
         if (image_file_load(&kernel->file, s->offset, s->filesz, mem, s->gpa, err) < 0)
             return -1;
-        uint64_t bss = s->memsz - s->filesz;
-        if (bss == 0)
-            continue;
-        void *at = mem_ptr(mem, s->gpa + s->filesz, bss);
-        if (!at)
-            return image_error(&kernel->file, err,
-                               "cannot zero %" PRIu64 " bytes at " GPA ": that is not RAM", bss,
-                               s->gpa + s->filesz);
-        if (!zeroed)
-            memset(at, 0, bss);
     }
     return 0;
 }
