@@ -250,6 +250,39 @@ static void markdown_lists_every_option(void **state)
     assert_int_equal(rows, 2 + OPTION_GROUPS + options);
 }
 
+/* TEXT has "MACRO NAME" as whole words. */
+static bool manual_has(const char *text, const char *macro, const char *name)
+{
+    char wanted[64];
+    int len = snprintf(wanted, sizeof(wanted), "%s %s", macro, name);
+
+    for (const char *at = text; (at = strstr(at, wanted)); at++)
+        if (strchr(" \n", at[len]))
+            return true;
+    return false;
+}
+
+static void the_manual_has_every_option(void **state)
+{
+    (void)state;
+    static char text[HUGE_SIZE];
+    FILE *file = fopen("docs/kvmlens.1", "r");
+
+    if (!file)
+        skip(); /* not run from the root of the source tree */
+    text[fread(text, 1, sizeof(text) - 1, file)] = '\0';
+    fclose(file);
+    for (const struct option_def *def = option_table; def->name; def++) {
+        if (!manual_has(text, ".It Fl", def->name))
+            fail_msg("-%s is not in the manual", def->name);
+        if (def->alias && !manual_has(text, ",", def->alias))
+            fail_msg("-%s is not in the manual", def->alias);
+    }
+    for (const struct property *p = machine_properties; p->name; p++)
+        if (p->set && p->help && !manual_has(text, ".It Cm", p->name))
+            fail_msg("-machine's %s is not in the manual", p->name);
+}
+
 static void topics(void **state)
 {
     (void)state;
@@ -367,6 +400,7 @@ int main(void)
         cmocka_unit_test(the_command_line_fits_its_page),
         cmocka_unit_test(help_lists_every_option),
         cmocka_unit_test(markdown_lists_every_option),
+        cmocka_unit_test(the_manual_has_every_option),
         cmocka_unit_test(topics),
         cmocka_unit_test(help_to_a_full_disk),
         cmocka_unit_test(suggestions),
