@@ -54,6 +54,7 @@ static void time_of_day(void **state)
     };
     for (unsigned i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         struct bench *b = start(cases[i].seconds);
+        assert_int_equal(get(b, RTC_DAY_OF_WEEK), cases[i].bcd[4]);
         expect_time(b, cases[i].bcd);
         b->wires.now += SECOND - 1;
         expect_time(b, cases[i].bcd);
@@ -81,9 +82,10 @@ static void hour_formats(void **state)
             b->wires.now = (NEW_YEAR_2024 + cases[i].hour * 3600u) * SECOND;
             put(b, RTC_REG_B, formats[f]);
             assert_int_equal(get(b, RTC_HOURS), coded[f]);
-            /* and set from it: an hour off first, so that it shows */
-            b->wires.now += 3600 * SECOND;
+            /* and set from it, on the same day */
+            b->wires.now = (NEW_YEAR_2024 + 5 * 3600) * SECOND;
             put(b, RTC_HOURS, coded[f]);
+            assert_int_equal(get(b, RTC_DAY_OF_MONTH), 1);
             assert_int_equal(get(b, RTC_HOURS), coded[f]);
             put(b, RTC_REG_B, BINARY);
             assert_int_equal(get(b, RTC_HOURS), cases[i].hour);
@@ -129,6 +131,20 @@ static void set_holds_the_time(void **state)
     assert_int_equal(get(b, RTC_SECONDS), 5);
     pass(b, SECOND);
     assert_int_equal(get(b, RTC_SECONDS), 6);
+}
+
+/* With SET a date may be impossible for a moment: the registers do not know of each other. */
+static void set_in_any_order(void **state)
+{
+    struct bench *b = *state;
+    put(b, RTC_REG_B, RTC_B_SET | BINARY);
+    put(b, RTC_DAY_OF_MONTH, 31);
+    put(b, RTC_MONTH, 2);
+    assert_int_equal(get(b, RTC_DAY_OF_MONTH), 31);
+    put(b, RTC_DAY_OF_MONTH, 28);
+    put(b, RTC_REG_B, BINARY);
+    static const uint8_t expected[8] = {20, 24, 2, 28, 4, 0, 0, 0};
+    expect_time(b, expected);
 }
 
 /* A change of format alone changes the format alone. */
@@ -226,6 +242,14 @@ static void divider_reset(void **state)
     pass(b, 1);
     assert_int_equal(get(b, RTC_SECONDS), 31);
     assert_int_equal(get(b, RTC_REG_C) & RTC_C_UF, RTC_C_UF);
+    /* from now on seconds end when this divider says so, not the host's clock */
+    uint64_t update = b->wires.now + SECOND;
+    put(b, RTC_REG_B, BINARY | RTC_B_UIE);
+    assert_int_equal(b->wires.deadline, update);
+    b->wires.now = update - 244001;
+    assert_int_equal(get(b, RTC_REG_A), 0x26);
+    b->wires.now++;
+    assert_int_equal(get(b, RTC_REG_A), 0xa6);
 }
 
 /* As Linux sets it: SET, divider reset, time, and both back in the other order. */
@@ -272,6 +296,7 @@ static void reset_keeps_the_time(void **state)
     put(b, RTC_REG_B, BINARY | RTC_B_PIE | RTC_B_AIE | RTC_B_UIE | RTC_B_SQWE);
     pass(b, SECOND / 2);
     assert_true(b->wires.level);
+    b->wires.now += SECOND / 4; /* flags that come before the reset, too, are gone */
     bus_reset(&b->bus);
     assert_false(b->wires.level);
     assert_int_equal(b->wires.deadline, 0);
@@ -306,6 +331,7 @@ int main(void)
         RTC_TEST(hour_formats),
         RTC_TEST(set_and_run),
         RTC_TEST(set_holds_the_time),
+        RTC_TEST(set_in_any_order),
         RTC_TEST(format_changes_while_running),
         RTC_TEST(write_without_set),
         RTC_TEST(nonsense_times),

@@ -33,6 +33,21 @@ static void flags_without_interrupts(void **state)
     assert_int_equal(get(b, RTC_REG_D), RTC_D_VRT);
 }
 
+/* A flag that is up stays so while another one comes, whichever is first. */
+static void flags_add_up(void **state)
+{
+    struct bench *b = *state;
+    put(b, RTC_REG_A, 0x20);
+    b->wires.now += SECOND;
+    put(b, RTC_REG_A, 0x26); /* a write works the flags out */
+    b->wires.now += SECOND / 4;
+    assert_int_equal(get(b, RTC_REG_C), RTC_C_UF | RTC_C_PF);
+    b->wires.now += SECOND / 4;
+    put(b, RTC_REG_A, 0x20);
+    b->wires.now += SECOND;
+    assert_int_equal(get(b, RTC_REG_C), RTC_C_UF | RTC_C_PF);
+}
+
 /* UIE: an interrupt each second, ended by reading register C. */
 static void update_interrupt(void **state)
 {
@@ -197,13 +212,10 @@ static void clock_jumps(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        RTC_TEST(flags_without_interrupts),
-        RTC_TEST(update_interrupt),
-        RTC_TEST(enable_after_the_fact),
-        RTC_TEST(periodic_interrupt),
-        RTC_TEST(alarm_times),
-        RTC_TEST(alarm_interrupt),
-        RTC_TEST(clock_jumps),
+        RTC_TEST(flags_without_interrupts), RTC_TEST(flags_add_up),
+        RTC_TEST(update_interrupt),         RTC_TEST(enable_after_the_fact),
+        RTC_TEST(periodic_interrupt),       RTC_TEST(alarm_times),
+        RTC_TEST(alarm_interrupt),          RTC_TEST(clock_jumps),
     };
     return cmocka_run_group_tests_name("rtc_irq", tests, NULL, NULL);
 }

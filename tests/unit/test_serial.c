@@ -76,6 +76,27 @@ static void bits_that_stick(void **state)
     }
 }
 
+/* Whichever of them is written last, the others keep what they had. */
+static void registers_are_independent(void **state)
+{
+    static const struct {
+        uint8_t offset, value;
+    } regs[] = {{UART_IER, 0x05}, {UART_LCR, 0x1b}, {UART_MCR, 0x0e}, {UART_SCR, 0xa5}};
+    struct bench *b = *state;
+    for (unsigned last = 0; last < 4; last++) {
+        for (unsigned i = 1; i <= 4; i++) {
+            out(b, regs[(last + i) % 4].offset, regs[(last + i) % 4].value);
+        }
+        for (unsigned i = 0; i < 4; i++) {
+            assert_int_equal(in(b, regs[i].offset), regs[i].value);
+        }
+    }
+    out(b, UART_LCR, UART_LCR_DLAB);
+    out(b, UART_DLM, 0x12);
+    out(b, UART_DLL, 0x34);
+    assert_int_equal(in(b, UART_DLM), 0x12);
+}
+
 /* 8.4, 8.9: LSR and MSR are meant for reading; 8.5: FCR is a register of its own, not LCR. */
 static void writes_that_change_nothing_else(void **state)
 {
@@ -176,7 +197,8 @@ static void refused_bytes_wait_in_order(void **state)
         out(b, UART_THR, 'a' + i);
         assert_int_equal(in(b, UART_LSR), 0);
     }
-    out(b, UART_THR, '!');              /* the FIFO is full: lost */
+    out(b, UART_THR, '!'); /* the FIFO is full: lost */
+    out(b, UART_SCR, 0);
     assert_int_equal(b->send_calls, 1); /* it said no, and is not asked again */
     assert_int_equal(iir(b), UART_IIR_NONE);
     assert_false(b->wires.level);
@@ -322,6 +344,11 @@ static void loopback_modem_lines(void **state)
         assert_int_equal(in(b, UART_MSR), steps[i].msr);
         assert_int_equal(in(b, UART_MSR), steps[i].msr & 0xf0); /* reading cleared the changes */
     }
+    out(b, UART_MCR, UART_MCR_LOOP | UART_MCR_DTR); /* changes add up until they are read */
+    out(b, UART_MCR, UART_MCR_LOOP | UART_MCR_DTR | UART_MCR_OUT2);
+    assert_int_equal(in(b, UART_MSR), 0xa0 | UART_MSR_DCTS | UART_MSR_DDCD | UART_MSR_TERI);
+    out(b, UART_MCR, UART_MCR_LOOP | 0xf);
+    in(b, UART_MSR);
     out(b, UART_MCR, 0); /* back to the far end, whose RI is low */
     assert_int_equal(in(b, UART_MSR), 0xb0 | UART_MSR_TERI);
     out(b, UART_MCR, 0xf); /* without loopback the outputs change nothing here */
@@ -443,6 +470,7 @@ int main(void)
         BENCH_TEST(reset_undoes_everything),
         BENCH_TEST(reset_stops_the_timer),
         BENCH_TEST(bits_that_stick),
+        BENCH_TEST(registers_are_independent),
         BENCH_TEST(writes_that_change_nothing_else),
         BENCH_TEST(divisor_latch),
         BENCH_TEST(register_names),

@@ -236,6 +236,10 @@ static void break_without_fifo(void **state)
     assert_int_equal(in(b, UART_LSR),
                      UART_LSR_DR | UART_LSR_OE | UART_LSR_BI | UART_LSR_THRE | UART_LSR_TEMT);
     assert_int_equal(in(b, UART_RBR), 0);
+    serial_receive_break(&b->uart);
+    receive_text(b, "b");
+    assert_int_equal(in(b, UART_LSR),
+                     UART_LSR_DR | UART_LSR_OE | UART_LSR_BI | UART_LSR_THRE | UART_LSR_TEMT);
 }
 
 /* 8.11: four character times, which follow from the divisor (8.3) and the frame (8.1). */
@@ -276,9 +280,14 @@ static void timeout_length(void **state)
         assert_true(b->wires.level);
         assert_int_equal(in(b, UART_IIR), UART_IIR_FIFO | UART_IIR_TIMEOUT);
         assert_int_equal(in(b, UART_IIR), UART_IIR_FIFO | UART_IIR_TIMEOUT);
+        out(b, UART_IER, UART_IER_MSI); /* RDA's bit enables it */
+        assert_false(b->wires.level);
+        out(b, UART_IER, UART_IER_RDA);
+        assert_true(b->wires.level);
+        unsigned arms = b->wires.arms;
         in(b, UART_RBR);
         assert_false(b->wires.level);
-        assert_int_equal(b->wires.deadline, 0);
+        assert_int_equal(b->wires.arms, arms); /* the timer has gone off: nothing to stop */
     }
     out(b, UART_LCR, UART_LCR_DLAB); /* 28 baud: slower than any terminal */
     out(b, UART_DLL, 0xff);
