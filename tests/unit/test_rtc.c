@@ -137,6 +137,7 @@ static void set_holds_the_time(void **state)
 static void set_in_any_order(void **state)
 {
     struct bench *b = *state;
+    put(b, RTC_REG_B, BINARY);
     put(b, RTC_REG_B, RTC_B_SET | BINARY);
     put(b, RTC_DAY_OF_MONTH, 31);
     put(b, RTC_MONTH, 2);
