@@ -70,8 +70,8 @@ $(1)_FLAGS := $(3)
 $(1)_CORE := $$(CORE_SRC:%.c=build/$(1)/%.o) $$(FAKE_SRC:%.c=build/$(1)/%.o)
 build/$(1)/.flags: FORCE | build/.setup-build
 	@mkdir -p $$(@D); { $(2) --version | head -n 1; \
-	echo '$$(subst ','\'',$(3) $(CPPFLAGS_ALL) $(CFLAGS_ALL) $(CFLAGS) $(LDFLAGS))'; } >$$@.new; \
-	if cmp -s $$@.new $$@; then rm $$@.new; else mv $$@.new $$@; fi
+	echo '$$(subst ','\'',$(3) $(CPPFLAGS_ALL) $(CFLAGS_ALL) $(CFLAGS) $(LDFLAGS))'; } >$$@.$$$$$$$$; \
+	if cmp -s $$@.$$$$$$$$ $$@; then rm $$@.$$$$$$$$; else mv $$@.$$$$$$$$ $$@; fi
 build/$(1)/%.o: %.c build/$(1)/.flags
 	@$$(say) CC $$@
 	@mkdir -p $$(@D)

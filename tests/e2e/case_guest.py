@@ -4,10 +4,9 @@ golden/NAME.txt is what both print, and how they end; MASKS hides what differs f
 """
 import glob
 import os
-import subprocess
 
-from harness import (CRASH, DEBUG_EXIT, POWEROFF, QEMU, TIMEOUT, boot, case, environment, expect, expect_status,
-                     expect_text, golden, guest_command, scratch)
+from harness import (CRASH, DEBUG_EXIT, POWEROFF, QEMU, TIMEOUT, boot, case, expect, expect_status,
+                     expect_text, golden, guest_command, run, scratch)
 
 MASKS = (
     (r"\b[0-9a-f]{16}\b", "<hex>"),  # registers in a panic
@@ -98,11 +97,9 @@ def all_lessons(_binary):
 def boots_again(binary):
     command = guest_command(binary, append="run=reboot", machine=",timeout=2")
     command.remove("-no-reboot")
-    with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                          env=environment()) as process:
-        out, err = process.communicate(timeout=60)
-    expect(out.count(b"kvmlens guest:") >= 3, f"expected the guest to boot again and again, found\n{out.decode()}")
-    expect(process.returncode == TIMEOUT, f"expected status {TIMEOUT}, not {process.returncode}: {err.decode()}")
+    ended = run(command, timeout=30)
+    expect_status(ended, TIMEOUT)
+    expect(ended.out.count("kvmlens guest:") >= 3, "expected the guest to boot again and again", ended)
 
 
 MIB, GIB = 1 << 20, 1 << 30

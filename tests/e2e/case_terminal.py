@@ -158,7 +158,7 @@ def crash(binary):
 @case("kvm", "terminal: crash before the first word")
 def crash_early(binary):
     with scratch() as folder:
-        with Terminal([binary, "-nographic", "-bios", rom(f"{folder}/rom", TRIPLE + bytes(16))]) as terminal:
+        with Terminal([binary, "-nographic", "-bios", rom(f"{folder}/rom", TRIPLE)]) as terminal:
             terminal.ends(CRASH)
 
 

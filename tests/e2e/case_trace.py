@@ -20,13 +20,14 @@ def zoo(binary):
     """Each exit that the zoo provokes has its line: kind, address, data, device and register, symbol."""
     ended = boot(binary, "run=zoo,poweroff", options=("-trace", "exits"))
     expect_status(ended, POWEROFF)
-    for line in (r"0x0*3ff\b.*0x5a\b.*serial.*SCR.*pio_out",  # PIO out
-                 r"0x0*3ff\b.*0x5a\b.*serial.*SCR.*pio_in",
-                 r"rep outsb",  # the data of string I/O, as characters
-                 r"0x0*80\b.*42\b.*post",
-                 r"0x0*2a0\b.*ff\b.*(?i:unclaimed|nobody|none|no device)",
-                 r"0x0*fea00201\b.*power",
-                 r"0x0*fd000000\b.*(?i:unclaimed|nobody|none|no device)"):
+    for line in (r"\bout +0x3ff +1 +0x5a 'Z' .* serial SCR +pio_out\+0x",
+                 r"\bin +0x3ff +1 +0x5a 'Z' .* serial SCR +pio_in\+0x",
+                 r"\bouts? +0x3f8 +1\b.* serial THR +string_out\+0x",  # KVM may split it into bytes
+                 r"\bins +0x3ff +1x4 +5a 5a 5a 5a \|ZZZZ\| .* serial SCR +string_in\+0x",
+                 r"\bout +0x80 +1 +0x42 'B' .* post .*post_code\+0x",
+                 r"\bin +0x2a0 +1 +0xff .* nobody +unclaimed_port\+0x",
+                 r"\bmmio read +0xfea00201 1 +0x00 .* power sleep status +mmio_read\+0x",
+                 r"\bmmio write 0xfd000000 4 +0x12345678 .* nobody +mmio_write\+0x"):
         expect_text(ended.err, line, ended)
     lines = [line for line in ended.err.splitlines() if re.search(r"\bserial\b", line)]
     expect(len(lines) > 100, "expected the characters of the guest's text as exits", ended)
@@ -50,9 +51,8 @@ def summary(binary):
     """1000 writes to the POST port are counted as such."""
     ended = boot(binary, "run=bench+1000,poweroff", options=("-trace", "summary"))
     expect_status(ended, POWEROFF)
-    for heading in ("count", "mean", "p50", "p99", "max"):
-        expect_text(ended.err, rf"(?i)\b{heading}\b", ended)
-    expect_text(ended.err, r"post.*\b1,?000\b|\b1,?000\b.*post", ended)
+    expect_text(ended.err, r"exits  share  total   mean    p50    p99    max", ended)
+    expect_text(ended.err, r"^post .*, out +1000 ", ended)
 
 
 @case("kvm", "trace: a ROM has no symbols")

@@ -17,4 +17,6 @@ def rom(path, code, size=SIZE):
 LOOP = b"\xeb\xfe"  # jmp .
 HALT = b"\xfa\xf4\xeb\xfc"  # cli; hlt; again
 RESET = b"\xb0\xfe\xe6\x64\xeb\xfe"  # mov al, 0xfe; out 0x64, al; jmp .
-TRIPLE = b"\x66\x2e\x0f\x01\x1e\x10\x00\x0f\x0b"  # lidt cs:[0x10] (zeros follow); ud2
+# Protected mode with an empty IDT (RAM is zero), then a division by zero.
+TRIPLE = b"\x0f\x20\xc0\x0c\x01\x0f\x22\xc0\x31\xc9\xf7\xf1"
+UD2 = b"\x0f\x0b"
