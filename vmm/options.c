@@ -47,7 +47,7 @@ static int unknown_option(const char *typed, const char *name, struct error *err
                          typed, about);
     if (about)
         return error_set(err, STATUS_USAGE, "%s: QEMU has this option, kvmlens has not", typed);
-    if (name[len] == '=' && len < sizeof(before)) {
+    if (len < sizeof(before) && name[len] == '=') {
         memcpy(before, name, len);
         before[len] = '\0';
         if (find_option(before))
