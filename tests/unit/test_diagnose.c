@@ -107,6 +107,10 @@ static void bad_code_segments(void **state)
     ud2(g);
     idt_entry(g, 6)[2] = 0x20;
     EXPECT(g, "names code segment 0x20, which the GDT does not contain (limit 0x17)");
+    g->state.gdt.limit = 0xe; /* one byte short */
+    idt_entry(g, 6)[2] = 0x08;
+    EXPECT(g, "names code segment 0x8, which the GDT does not contain (limit 0xe)");
+    g->state.gdt.limit = 0x17;
     idt_entry(g, 6)[2] = 0x10;
     EXPECT(g, "names segment 0x10, which is not code (descriptor 0x00cf92000000ffff)");
     idt_entry(g, 6)[2] = 0;
@@ -134,6 +138,13 @@ static void bad_stacks(void **state)
     g->state.gpr[RSP] = 0;
     EXPECT(g, "would push on a stack that is not mapped (RSP 0x0)");
 
+    /* The processor aligns the stack before it pushes. */
+    *pte(g, DEAD_STACK + 0x1000) = 0;
+    g->state.gpr[RSP] = DEAD_STACK + 0x1008;
+    EXPECT(g, "Not known");
+    g->state.gpr[RSP] = DEAD_STACK + 0x1018;
+    EXPECT(g, "would push on a stack that is not mapped (RSP 0x21010)");
+    g->state.gpr[RSP] = 0;
     /* A stack of its own mends it. */
     set_gate(g, 6, DEAD_HANDLER, 0x8e, 1);
     EXPECT(g,

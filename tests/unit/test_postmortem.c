@@ -250,6 +250,7 @@ static void backtrace_follows_the_chain(void **state)
     assert_int_equal(backtrace_walk(&g->mem, &g->state, frame), 3);
     chain(g, DEAD_STACK + 0x40, DEAD_STACK + 0x40, 0x2222);
     assert_int_equal(backtrace_walk(&g->mem, &g->state, frame), 3);
+    chain(g, DEAD_STACK + 0x83, 0, 0x3333);
     chain(g, DEAD_STACK + 0x40, DEAD_STACK + 0x83, 0x2222); /* not aligned */
     assert_int_equal(backtrace_walk(&g->mem, &g->state, frame), 3);
     chain(g, DEAD_STACK + 0x40, UINT64_MAX - 7, 0x2222); /* wraps around */

@@ -209,9 +209,36 @@ static void percentiles_stay_below_the_maximum(void **state)
     (void)state;
     add(summary, access_of("serial", "THR", true, 8160));
     add(summary, access_of("serial", "IER", true, 8070));
+    add(summary, access_of("serial", "LCR", true, 999600));
     char *text = summary_text(summary, 1000000, &len);
     assert_non_null(strstr(text, " 8.16us 8.16us  8.1us  8.1us 8.16us "));
+    assert_non_null(strstr(text, " 1.00ms 1.00ms 1.00ms 1.00ms 1.00ms "));
     assert_non_null(strstr(text, " 8.07us 8.07us 8.07us 8.07us 8.07us "));
+    free(text);
+    summary_destroy(summary);
+}
+
+static void each_register_has_its_own_row(void **state)
+{
+    enum { NAMES = 128 };
+    static char names[NAMES][8];
+    struct summary *summary = summary_create();
+    size_t len;
+
+    (void)state;
+    for (unsigned i = 0; i < NAMES; i++) {
+        snprintf(names[i], sizeof(names[i]), "d%u", i);
+        add(summary, access_of(names[i], "data", false, 1000));
+        add(summary, access_of(names[i], "data", true, 1000));
+    }
+    char *text = summary_text(summary, 1000000, &len);
+    for (unsigned i = 0; i < 2 * NAMES; i++) {
+        char line[80], name[40];
+        snprintf(name, sizeof(name), "d%u data, %s", i / 2, i % 2 ? "out" : "in");
+        snprintf(line, sizeof(line), "\n%-32s        1   0.4%%", name);
+        assert_non_null(strstr(text, line));
+    }
+    assert_null(strstr(text, "(others)"));
     free(text);
     summary_destroy(summary);
 }
@@ -231,16 +258,17 @@ static void a_full_table_says_so(void **state)
         add(summary, access_of("device", names[i], false, 1000));
     }
     add(summary, access_of("device", names[NAMES - 1], true, 1000));
+    add(summary, (struct trace_event){.kind = VM_EXIT_HLT});
     char *text = summary_text(summary, 1000000, &len);
-    assert_non_null(strstr(text, "801 exits to kvmlens"));
-    assert_non_null(strstr(text, "\nin                                    800  99.9%"));
-    assert_non_null(strstr(text, "\n(others), in                          288  36.0%"));
+    assert_non_null(strstr(text, "802 exits to kvmlens"));
+    assert_non_null(strstr(text, "\nin                                    800  99.8%"));
+    assert_non_null(strstr(text, "\n(others), in                          288  35.9%"));
     assert_non_null(strstr(text, "\n(others), out                           1   0.1%"));
     assert_non_null(strstr(text, "\n(others): more than 256 registers were used; the rest share "
                                  "these lines\n"));
     for (char *c = text; *c; c++)
         lines += *c == '\n';
-    assert_int_equal(lines, 2 + 6 + 3 + 256 + 2 + 1);
+    assert_int_equal(lines, 2 + 7 + 3 + 256 + 2 + 1);
     free(text);
     summary_destroy(summary);
 }
@@ -255,6 +283,7 @@ int main(void)
         cmocka_unit_test(the_tables),
         cmocka_unit_test(no_exits),
         cmocka_unit_test(percentiles_stay_below_the_maximum),
+        cmocka_unit_test(each_register_has_its_own_row),
         cmocka_unit_test(a_full_table_says_so),
     };
     return cmocka_run_group_tests_name("summary", tests, NULL, NULL);

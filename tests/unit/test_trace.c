@@ -76,9 +76,10 @@ static void lines(void **state)
     assert_line(event,
                 "         -   0 out        0x3f8      1      0x00                          -   "
                 "     -  nobody             0x101234");
+    event.data_len = 0;
     event.device = "debug-exit";
     assert_line(event,
-                "         -   0 out        0x3f8      1      0x00                          -   "
+                "         -   0 out        0x3f8      1                                    -   "
                 "     -  debug-exit         0x101234");
 }
 

@@ -208,8 +208,9 @@ static void print_registers(FILE *out, const struct summary *summary, uint64_t a
         const struct row *row = &summary->row[i];
         enum vm_exit_kind kind = row->kind / 4;
         /* Other kinds have no register to tell apart, unless KVM has no name of ours for them. */
-        if (row->guest.count > 0 && (kind <= VM_EXIT_MMIO || kind == VM_EXIT_OTHER || row->others))
-            order[count++] = row;
+        if (row->guest.count == 0 || (kind > VM_EXIT_MMIO && kind != VM_EXIT_OTHER))
+            continue;
+        order[count++] = row;
         others = others || row->others;
     }
     if (count == 0)
