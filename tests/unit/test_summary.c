@@ -220,21 +220,25 @@ static void percentiles_stay_below_the_maximum(void **state)
 
 static void each_register_has_its_own_row(void **state)
 {
-    enum { NAMES = 128 };
-    static char names[NAMES][8];
+    enum { NAMES = 256 };
+    static char pool[NAMES][64];
+    const char *names[NAMES];
     struct summary *summary = summary_create();
     size_t len;
 
     (void)state;
+    srandom(7);
     for (unsigned i = 0; i < NAMES; i++) {
-        snprintf(names[i], sizeof(names[i]), "d%u", i);
-        add(summary, access_of(names[i], "data", false, 1000));
-        add(summary, access_of(names[i], "data", true, 1000));
+        /* At uneven addresses, so that some meet in the hash table. */
+        char *name = pool[i] + random() % 48;
+        snprintf(name, 16, "d%u", i);
+        names[i] = name;
+        add(summary, access_of(name, "data", i % 2, 1000));
     }
     char *text = summary_text(summary, 1000000, &len);
-    for (unsigned i = 0; i < 2 * NAMES; i++) {
+    for (unsigned i = 0; i < NAMES; i++) {
         char line[80], name[40];
-        snprintf(name, sizeof(name), "d%u data, %s", i / 2, i % 2 ? "out" : "in");
+        snprintf(name, sizeof(name), "%s data, %s", names[i], i % 2 ? "out" : "in");
         snprintf(line, sizeof(line), "\n%-32s        1   0.4%%", name);
         assert_non_null(strstr(text, line));
     }
