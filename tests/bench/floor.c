@@ -58,12 +58,12 @@ int main(int argc, char **argv)
     uint64_t identity_map = 0xfeffc000;
     check(ioctl(vm, KVM_SET_IDENTITY_MAP_ADDR, &identity_map), "KVM_SET_IDENTITY_MAP_ADDR");
     check(ioctl(vm, KVM_SET_TSS_ADDR, 0xfeffd000), "KVM_SET_TSS_ADDR");
+    map_rom(vm, argv[1]); /* before the interrupt controllers: then KVM has less to wait for */
     if (argc > 2) {
         struct kvm_pit_config pit = {.flags = KVM_PIT_SPEAKER_DUMMY};
         check(ioctl(vm, KVM_CREATE_IRQCHIP, 0), "KVM_CREATE_IRQCHIP");
         check(ioctl(vm, KVM_CREATE_PIT2, &pit), "KVM_CREATE_PIT2");
     }
-    map_rom(vm, argv[1]);
     int vcpu = check(ioctl(vm, KVM_CREATE_VCPU, 0), "KVM_CREATE_VCPU");
     int size = check(ioctl(kvm, KVM_GET_VCPU_MMAP_SIZE, 0), "KVM_GET_VCPU_MMAP_SIZE");
     struct kvm_run *run =
