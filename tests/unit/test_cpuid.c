@@ -161,7 +161,8 @@ static struct cpuid_table offer(const char *vendor, uint32_t max_leaf)
         {0x1, 0, false, {0, 0x07200800, BIT(28) | BIT(24), BIT(26) | BIT(25) | BIT(9)}},
         {0x4, 0, true, {BIT(26) * 63 | 3 << 14 | 1 << 5 | 1}},     /* first-level data cache */
         {0x4, 1, true, {BIT(26) * 63 | 0xfff << 14 | 3 << 5 | 3}}, /* third-level cache */
-        {0x4, 2, true, {0}},
+        {0x4, 2, true, {BIT(26) * 63 | 1 << 14 | 2 << 5 | 3}},     /* second-level cache */
+        {0x4, 3, true, {0}},
         {0x7, 0, true, {1, BIT(5)}},
         {0x7, 1, true, {BIT(5)}},
         {0xb, 0, true, {1, 2, 0x100, 0x77}},
@@ -235,7 +236,8 @@ static void intel_topology(void **state)
      * all and one of the first level one. */
     assert_int_equal(reg(&t, 4, 0, CPUID_EAX), 7u << 26 | 1 << 5 | 1);
     assert_int_equal(reg(&t, 4, 1, CPUID_EAX), 7u << 26 | 7 << 14 | 3 << 5 | 3);
-    assert_int_equal(reg(&t, 4, 2, CPUID_EAX), 0);
+    assert_int_equal(reg(&t, 4, 2, CPUID_EAX), 7u << 26 | 2 << 5 | 3);
+    assert_int_equal(reg(&t, 4, 3, CPUID_EAX), 0);
     assert_int_equal(reg(&t, 0xb, 0, CPUID_EAX), 0);
     assert_int_equal(reg(&t, 0xb, 0, CPUID_EBX), 1);
     assert_int_equal(reg(&t, 0xb, 0, CPUID_ECX), 0x100); /* threads */
@@ -340,7 +342,7 @@ static void features_are_masked(void **state)
     assert_int_equal(reg(&t, 0x80000001, 0, CPUID_EDX), BIT(26) | BIT(25));
     /* Leaf 1's bits that AMD repeats go with them; bit 25 there is another feature. */
     features = parsed("host,-mmx,-fxsr");
-    t.entry[10].reg[CPUID_EDX] = BIT(23) | BIT(24) | BIT(25);
+    t.entry[11].reg[CPUID_EDX] = BIT(23) | BIT(24) | BIT(25);
     cpuid_mask(&t, &features);
     assert_int_equal(reg(&t, 0x80000001, 0, CPUID_EDX), BIT(25));
 }

@@ -142,6 +142,7 @@ static void test_memory_refused(void **state)
         "1T",
         "16E",
         "17592186044416",
+        "17179869185G",
         "18446744073709551616",
         "99999999999999999999999999999E",
     };
@@ -260,6 +261,7 @@ static void test_trace(void **state)
     assert_refused("-trace sumary", "summary");
     assert_refused("-trace kvm_*", "'kvm_*'|QEMU's");
     assert_refused("-trace file=x", "exits or summary");
+    assert_refused("-trace exits -trace file=x", "exits or summary");
     assert_refused("-trace exits,file=", "empty");
     assert_refused("-trace exits,events=x", "QEMU has");
 }
