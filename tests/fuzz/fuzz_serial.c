@@ -207,6 +207,9 @@ static void guest_reads(struct world *w, uint64_t offset)
     uint8_t expected = data ? take(&w->rx) : 0;
     uint8_t value = (uint8_t)bus_read(&w->bus, offset, 1, NULL);
     CHECK(!data || value == expected);
+    /* Reading these two clears what they report. */
+    CHECK(offset != UART_LSR || !(peek(w, offset) & (UART_LSR_OE | UART_LSR_BI)));
+    CHECK(offset != UART_MSR || !(peek(w, offset) & 0x0f));
     CHECK(serial_ops.reg_name(&w->uart, offset, false));
 }
 
