@@ -42,27 +42,35 @@ bool runs_zeros(const struct scene *scene)
     return scene->code_len >= sizeof(zeros) && memcmp(scene->code, zeros, sizeof(zeros)) == 0;
 }
 
-/* KVM resets a vCPU on AMD at a triple fault, because the processor leaves its state undefined
- * (AMD APM vol. 2, section 15.14.3). */
+bool registers_are_lost(const struct postmortem *dead)
+{
+    const struct cpu_state *state = dead->state;
+
+    return dead->exit->kind == VM_EXIT_SHUTDOWN && !(state->cr0 & CR0_PE) && state->rip == 0xfff0 &&
+           state->seg[SEG_CS].selector == 0xf000;
+}
+
 static bool triple_state_lost(struct scene *scene, struct sentence *s)
 {
-    const struct cpu_state *state = scene->state;
     const struct postmortem *dead = scene->dead;
     char text[SYMBOLS_TEXT_MAX];
 
-    if ((state->cr0 & CR0_PE) || state->rip != 0xfff0 || state->seg[SEG_CS].selector != 0xf000)
+    if (!registers_are_lost(dead))
         return false;
-    say(s, "Not known: the registers are those after INIT, because KVM on AMD processors resets a "
-           "vCPU that triple-faults");
+    say(s,
+        "Not known: KVM on AMD processors resets a vCPU that triple-faults, so its registers are "
+        "gone");
     for (unsigned i = dead->last_count; i > 0; i--) {
         const struct trace_event *event = &dead->last[i - 1];
         if (event->vcpu != dead->vcpu || event->kind == VM_EXIT_SHUTDOWN ||
             event->kind == VM_EXIT_INTR || event->kind == VM_EXIT_AGAIN)
             continue;
         symbols_format(dead->symbols, event->rip, text);
-        return say(s, "; the last that was seen of the guest is its exit at %s.", text);
+        say(s, "; the last that was seen of the guest is its exit at %s", text);
+        break;
     }
-    return say(s, ".");
+    return say(s, ". The same command line in qemu-system-x86_64, with -accel tcg -d "
+                  "int,cpu_reset, shows the exceptions.");
 }
 
 static bool triple_bad_cr3(struct scene *scene, struct sentence *s)

@@ -14,4 +14,8 @@
  * know. */
 void diagnose(const struct postmortem *dead, char *text, size_t size);
 
+/* True if the registers are not those of the crash: KVM resets a vCPU on AMD at a triple fault,
+ * because the processor leaves its state undefined (AMD APM vol. 2, section 15.14.3). */
+bool registers_are_lost(const struct postmortem *dead);
+
 #endif

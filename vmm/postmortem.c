@@ -49,8 +49,10 @@ static void print_headline(const struct report *r)
     else if (exit->raw_name && exit->detail != 0)
         fprintf(r->out, ", 0x%" PRIx64 "%s%s", exit->detail, exit->detail_name ? " " : "",
                 exit->detail_name ? exit->detail_name : "");
-    fprintf(r->out, "%s at %s, in %s\n", exit->raw_name ? ")" : "", at,
-            cpu_mode_name(r->dead->state));
+    fprintf(r->out, "%s", exit->raw_name ? ")" : "");
+    if (!registers_are_lost(r->dead))
+        fprintf(r->out, " at %s, in %s", at, cpu_mode_name(r->dead->state));
+    fputc('\n', r->out);
 }
 
 /* Likely cause, folded at 100 columns. */
@@ -279,14 +281,16 @@ void postmortem_print(FILE *out, bool colour, const struct postmortem *dead)
     print_headline(&r);
     print_cause(&r);
     print_exit_data(&r);
-    heading(&r, "Registers");
-    cpu_print_registers(out, dead->state, dead->symbols);
-    heading(&r, "Segments");
-    cpu_print_segments(out, dead->state);
-    print_code(&r);
-    print_walks(&r);
-    print_gates(&r);
-    print_stack(&r);
-    print_backtrace(&r);
+    if (!registers_are_lost(dead)) {
+        heading(&r, "Registers");
+        cpu_print_registers(out, dead->state, dead->symbols);
+        heading(&r, "Segments");
+        cpu_print_segments(out, dead->state);
+        print_code(&r);
+        print_walks(&r);
+        print_gates(&r);
+        print_stack(&r);
+        print_backtrace(&r);
+    }
     print_last(&r);
 }

@@ -326,12 +326,13 @@ static void state_lost_on_amd(void **state)
     g->state.efer = 0;
     g->state.rip = 0xfff0;
     g->state.seg[SEG_CS] = (struct cpu_segment){.selector = 0xf000, .base = 0xffff0000};
-    EXPECT(g, "Not known: the registers are those after INIT");
+    EXPECT(g, "Not known: KVM on AMD processors resets",
+           "its registers are gone. The same command");
     g->last[0] = (struct trace_event){.kind = VM_EXIT_PIO, .rip = 0x1234};
     g->last[1] = (struct trace_event){.kind = VM_EXIT_PIO, .rip = 0x5678, .vcpu = 1};
     g->last[2] = (struct trace_event){.kind = VM_EXIT_SHUTDOWN, .rip = 0xfff0};
     g->dead.last_count = 3;
-    EXPECT(g, "; the last that was seen of the guest is its exit at 0x1234.");
+    EXPECT(g, "; the last that was seen of the guest is its exit at 0x1234. The same command line");
 }
 
 static void protected_mode(void **state)

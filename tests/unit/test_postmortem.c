@@ -163,6 +163,19 @@ static void internal_error(void **state)
         "  KVM's copy of the instruction: 48 0f c7 0f", "  KVM's data: 0x3 0x10", "Registers");
 }
 
+static void registers_lost(void **state)
+{
+    struct dead_guest *g = *state;
+
+    g->state.cr0 = 0x60000010;
+    g->state.rip = 0xfff0;
+    g->state.seg[SEG_CS] = (struct cpu_segment){.selector = 0xf000, .base = 0xffff0000};
+    EXPECT_LINES(g, "vCPU 0: triple fault (KVM_EXIT_SHUTDOWN)", "Likely cause");
+    char *text = report(g, false);
+    assert_null(strstr(text, "Registers"));
+    free(text);
+}
+
 static void without_idt(void **state)
 {
     struct dead_guest *g = *state;
@@ -313,6 +326,7 @@ int main(void)
         WITH_GUEST(long_mode),
         WITH_GUEST(real_mode),
         WITH_GUEST(internal_error),
+        WITH_GUEST(registers_lost),
         WITH_GUEST(without_idt),
         WITH_GUEST(other_ends),
         WITH_GUEST(nothing_readable),
