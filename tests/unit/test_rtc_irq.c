@@ -207,6 +207,16 @@ static void clock_jumps(void **state)
     assert_int_equal(get(b, RTC_REG_C), 0);
     b->wires.now += SECOND;
     assert_int_equal(get(b, RTC_REG_C), RTC_C_PF | RTC_C_UF);
+    /* The timer does not see the jump: it comes early, and is set again. */
+    put(b, RTC_REG_B, RTC_B_UIE | RTC_B_24H);
+    uint64_t deadline = b->wires.deadline;
+    b->wires.now -= SECOND / 2;
+    b->wires.deadline = 0;
+    rtc_timeout(&b->rtc);
+    assert_false(b->wires.level);
+    assert_int_equal(b->wires.deadline, deadline - SECOND);
+    pass(b, SECOND / 2);
+    assert_true(b->wires.level);
 }
 
 int main(void)

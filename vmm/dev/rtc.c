@@ -385,6 +385,7 @@ void rtc_timeout(struct rtc *rtc)
 {
     uint64_t now = clock_now(rtc);
     bool before = level(rtc);
+    rtc->deadline = 0; /* used up, even if the host set its clock back and it is early */
     catch_up(rtc, now);
     settle(rtc, now, before);
 }
