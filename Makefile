@@ -74,7 +74,7 @@ build/$(1)/.flags: FORCE | build/.setup-build
 	if cmp -s $$@.$$$$$$$$ $$@; then rm $$@.$$$$$$$$; else mv $$@.$$$$$$$$ $$@; fi
 build/$(1)/%.o: %.c build/$(1)/.flags
 	@$$(say) CC $$@
-	@mkdir -p $$(@D)
+	@mkdir -p $$(@D); rm -f $$(@:.o=.gcda)
 	$$(Q)$(2) $$(CPPFLAGS_ALL) -Ivmm $$(CFLAGS_ALL) $(3) $$(CFLAGS) -MMD -MP -c $$< -o $$@
 # An archive, so that a test takes from vmm/ what it uses.
 build/$(1)/libcore.a: $$($(1)_CORE)

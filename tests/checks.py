@@ -62,7 +62,7 @@ def scripts():
 
 
 def blanks():
-    done = subprocess.run(["git", "grep", "-nIE", r"[[:blank:]]+$|^ +\t", "--", ":!tests/e2e/golden"],
+    done = subprocess.run(["git", "grep", "-nIP", r"[ \t]+$|^ +\t", "--", ":!tests/e2e/golden"],
                           stdout=subprocess.PIPE, check=False)
     return verdict("trailing-blanks", harness.text(done.stdout).splitlines()[:20])
 
