@@ -8,6 +8,7 @@
 #include "scene.h"
 
 #include <inttypes.h>
+#include <string.h>
 
 #define VECTOR_UD 6
 #define VECTOR_NM 7
@@ -49,6 +50,18 @@ static bool raised_by_wild_rip(struct scene *scene, struct sentence *s)
                scene->at);
 }
 
+/* The sixteen bytes before RIP are zeros, which execute: whoever jumped here jumped far before. */
+static bool came_through_zeros(const struct scene *scene)
+{
+    static const uint8_t zeros[16];
+    uint8_t before[16];
+
+    return scene->at >= sizeof(before) &&
+           pagewalk_read(scene->mem, scene->state, scene->at - sizeof(before), before,
+                         sizeof(before)) == sizeof(before) &&
+           memcmp(before, zeros, sizeof(zeros)) == 0;
+}
+
 /* The instruction before RIP, in physical memory, is MOV to CR0: paging is a moment old. */
 static bool paging_just_began(const struct scene *scene)
 {
@@ -72,7 +85,10 @@ static bool raised_by_unmapped_rip(struct scene *scene, struct sentence *s)
                    "page tables do not map the code that runs (%s),",
                    scene->where, why);
     return say(s, "the #PF raised by going to 0x%" PRIx64 ", which is not mapped (%s)%s", scene->at,
-               why, scene->at < 0x1000 ? ", as a call through a null pointer does," : ",");
+               why,
+               scene->at < 0x1000          ? ", as a call through a null pointer does,"
+               : came_through_zeros(scene) ? ", after running through zeroed memory,"
+                                           : ",");
 }
 
 static bool raised_by_data_as_code(struct scene *scene, struct sentence *s)
@@ -190,6 +206,16 @@ static bool raised_by_access(struct scene *scene, struct sentence *s)
         scene->where, cr2, why);
 }
 
+static bool raised_behind_zeros(struct scene *scene, struct sentence *s)
+{
+    if (!came_through_zeros(scene))
+        return false;
+    return say(s,
+               "an exception at %s, where the guest perhaps came by running through zeroed "
+               "memory (a jump to a wrong address),",
+               scene->where);
+}
+
 /* The byte at RIP, or the one before, is HLT. */
 static bool is_halted(const struct scene *scene)
 {
@@ -216,13 +242,11 @@ static bool raised_somehow(struct scene *scene, struct sentence *s)
 }
 
 static const rule raised[] = {
-    raised_by_wild_rip,     raised_by_unmapped_rip,
-    raised_by_data_as_code, raised_outside_ram,
-    raised_by_instruction,  raised_by_zeros,
-    raised_by_sse,          raised_by_fpu,
-    raised_by_stack,        raised_by_suspect,
-    raised_by_access,       raised_by_interrupt,
-    raised_somehow,         NULL,
+    raised_by_wild_rip,  raised_by_unmapped_rip, raised_by_data_as_code,
+    raised_outside_ram,  raised_by_instruction,  raised_by_zeros,
+    raised_by_sse,       raised_by_fpu,          raised_by_stack,
+    raised_by_suspect,   raised_by_access,       raised_behind_zeros,
+    raised_by_interrupt, raised_somehow,         NULL,
 };
 
 /* What kept it from being delivered: "There is no IDT (limit 0)". */

@@ -36,6 +36,8 @@ static const struct pattern {
     {ONE, P_ANY, W_ANY, 0xcf, 0xcf, ANY, "iret", MAY(13)},
     {ONE, P_ANY, W_ANY, 0xca, 0xcb, ANY, "lret", MAY(13)},
     {ONE, P_ANY, W_ANY, 0xea, 0xea, ANY, "ljmp", MAY(13)},
+    {ONE, P_ANY, W_ANY, 0xff, 0xff, REG(2), "call *%reg", MAY(13)},
+    {ONE, P_ANY, W_ANY, 0xff, 0xff, REG(4), "jmp *%reg", MAY(13)},
     {ONE, P_ANY, W_ANY, 0xff, 0xff, DIGIT(5), "ljmp", MAY(13)},
     {ONE, P_ANY, W_ANY, 0xff, 0xff, DIGIT(3), "lcall", MAY(13)},
     {ONE, P_ANY, W_ANY, 0x8e, 0x8e, ANY, "mov to a segment register", MAY(13)},

@@ -89,7 +89,7 @@ static inline struct dead_guest *dead_guest_create(void)
     poke64(g, DEAD_TSS + 0x24, DEAD_IST + 0x1000);
     for (unsigned vector = 0; vector < 32; vector++)
         set_gate(g, vector, DEAD_HANDLER, 0x8e, 0);
-    memset(g->ram + DEAD_CODE, 0x90, 0x1000);
+    memset(g->ram + DEAD_CODE - 16, 0x90, 0x1000);
 
     s->rip = DEAD_CODE;
     s->rflags = 0x46;

@@ -246,6 +246,22 @@ static void zeros_executed(void **state)
            "zeroed memory (00 00 is `add %al,(%rax)`), could not");
 }
 
+static void zeros_run_through(void **state)
+{
+    struct dead_guest *g = *state;
+
+    g->state.idt.limit = 0;
+    memset(g->ram + DEAD_CODE, 0, 16);
+    g->state.rip = DEAD_CODE + 16;
+    EXPECT(g, "so an exception at 0x10010, where the guest perhaps came by running through zeroed");
+    g->state.rip--;
+    EXPECT(g, "so an exception at 0x1000f could not");
+    g->state.rip = DEAD_GUARD;
+    EXPECT(g, "is not present), after running through zeroed memory, could not");
+    g->ram[DEAD_GUARD - 16] = 1;
+    EXPECT(g, "is not present), could not");
+}
+
 static void sse_and_fpu_that_are_off(void **state)
 {
     struct dead_guest *g = *state;
@@ -500,6 +516,9 @@ static void instructions(void **state)
         {"\x0f\xae\xe8", 3, "lfence"},
         {"\x48\xcf", 2, "iret"},
         {"\xf7\xf1", 2, "div"},
+        {"\xff\xd0", 2, "call *%reg"},
+        {"\xff\xe0", 2, "jmp *%reg"},
+        {"\xff\x10", 2, NULL}, /* through memory */
         {"\xf7\xd1", 2, NULL}, /* not */
         {"\x90", 1, NULL},
         {"\x0f", 1, NULL},
@@ -550,6 +569,7 @@ int main(void)
         WITH_GUEST(tables_that_are_broken),
         WITH_GUEST(paging_that_unmaps_its_own_code),
         WITH_GUEST(zeros_executed),
+        WITH_GUEST(zeros_run_through),
         WITH_GUEST(sse_and_fpu_that_are_off),
         WITH_GUEST(suspects),
         WITH_GUEST(access_that_is_not_mapped),
