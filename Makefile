@@ -105,8 +105,7 @@ include tests/tests.mk
 #: make              build kvmlens and the guests (all)
 #: make run          build, boot the toy guest, show what it says beside each exit it causes
 run: all
-	build/kvmlens -M microvm,timeout=60 -nographic -no-reboot -kernel build/guest/kernel.elf \
-	    -append "run=zoo,poweroff" -trace exits -trace summary
+	@scripts/run.sh
 
 #: make shell        the toy guest's shell (Ctrl-A x quits)
 shell: all

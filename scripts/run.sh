@@ -1,0 +1,37 @@
+#!/bin/bash
+# run.sh: boots the toy guest and shows what it says beside the exits it causes.  Each character that it
+# says is an exit; here a line of them is folded into one, and build/run.trace has every one.
+set -u
+cd "$(dirname "$0")/.." || exit 1
+
+fold() {
+    awk '
+    function flush() {
+        if (exits > 0)
+            printf "%s %3d %5d %-32s | %s\n", begin, cpu, exits, exits == 1 ? "exit, of the serial port" : \
+                "exits, of the serial port", said
+        exits = 0
+        said = ""
+    }
+    # time, cpu, exit, address, size, data, in guest and KVM, in the VMM, device, register, code
+    /^ +[0-9.]+ +[0-9]+ (out|in) +0x3f[8-d] / && / serial (THR|IER|IIR|LSR|RBR) / {
+        if (exits++ == 0) { begin = substr($0, 1, 10); cpu = $2 }
+        if (/ serial THR / && match($0, /\047.*\047/)) {
+            c = substr($0, RSTART + 1, RLENGTH - 2)
+            if (c == "\\n") flush()
+            else if (c != "\\r") said = said c
+        }
+        next
+    }
+    { flush(); print; fflush() }
+    END { flush() }'
+}
+
+command=(build/kvmlens -M "microvm,timeout=60" -display none -no-reboot -kernel build/guest/kernel.elf
+    -append "run=zoo,poweroff" -serial "file:build/run.serial" -trace exits -trace summary)
+echo "${command[*]}"
+"${command[@]}" </dev/null 2>&1 | tee build/run.trace | fold
+status=${PIPESTATUS[0]}
+echo
+echo "Exit status $status. Every exit: build/run.trace; what the guest said: build/run.serial; its shell: make shell"
+exit "$status"
