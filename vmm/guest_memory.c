@@ -11,11 +11,11 @@
 #include <string.h>
 #include <sys/mman.h>
 
-static uint8_t *map_host_memory(uint64_t size, struct error *err)
+/* FLAGS: more flags for mmap(2). */
+static uint8_t *map_host_memory(uint64_t size, int flags, struct error *err)
 {
-    /* Not reserved: a guest of 8 GiB costs what it touches. */
-    void *host = mmap(NULL, size, PROT_READ | PROT_WRITE,
-                      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    void *host =
+        mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | flags, -1, 0);
 
     if (host == MAP_FAILED) {
         error_set(err, STATUS_INTERNAL, "cannot get %llu MiB of guest memory: %s",
@@ -36,7 +36,7 @@ static int map_rom(struct guest_memory *memory, struct vm *vm, const struct imag
 {
     uint64_t alias = alias_size(rom);
 
-    memory->rom = map_host_memory(rom->size, err);
+    memory->rom = map_host_memory(rom->size, MAP_POPULATE, err); /* all of it is written next */
     if (!memory->rom)
         return -1;
     memory->rom_size = rom->size;
@@ -52,7 +52,8 @@ int guest_memory_map(struct guest_memory *memory, struct vm *vm, uint64_t ram_by
     struct ram_layout layout = ram_layout(ram_bytes);
     uint64_t first = rom ? ROM_ALIAS_TOP - alias_size(rom) : layout.low; /* up to the alias */
 
-    memory->ram = map_host_memory(ram_bytes, err);
+    /* Not reserved: a guest of 8 GiB costs what it touches. */
+    memory->ram = map_host_memory(ram_bytes, MAP_NORESERVE, err);
     if (!memory->ram)
         return -1;
     memory->ram_size = ram_bytes;

@@ -12,6 +12,7 @@
 #include "dev/serial.h"
 #include "dev/simple.h"
 #include "guest_memory.h"
+#include "log.h"
 
 #include <errno.h>
 #include <memmap.h>
@@ -170,19 +171,21 @@ static void populate(struct machine *m)
     const struct options *o = m->config.options;
     struct machine_requests requests = {request_reset, request_poweroff, request_debug_exit, m};
 
-    serial_init(&m->serial, (struct irq_line){set_irq, m, IRQ_SERIAL},
-                (struct device_clock){monotonic_now, m}, (struct device_timer){arm_serial_timer, m},
-                (struct serial_backend){console_send, console_rx_room, m});
-    place(m,
-          (struct fdt_device){.name = "serial",
-                              .compatible = "ns16550a",
-                              .pio = true,
-                              .base = PORT_SERIAL,
-                              .size = PORT_SERIAL_COUNT,
-                              .irq = IRQ_SERIAL,
-                              .clock_hz = UART_CLOCK_HZ},
-          &serial_ops, &m->serial);
-
+    if (o->isa_serial) {
+        serial_init(&m->serial, (struct irq_line){set_irq, m, IRQ_SERIAL},
+                    (struct device_clock){monotonic_now, m},
+                    (struct device_timer){arm_serial_timer, m},
+                    (struct serial_backend){console_send, console_rx_room, m});
+        place(m,
+              (struct fdt_device){.name = "serial",
+                                  .compatible = "ns16550a",
+                                  .pio = true,
+                                  .base = PORT_SERIAL,
+                                  .size = PORT_SERIAL_COUNT,
+                                  .irq = IRQ_SERIAL,
+                                  .clock_hz = UART_CLOCK_HZ},
+              &serial_ops, &m->serial);
+    }
     if (o->rtc) {
         rtc_init(&m->rtc, (struct irq_line){set_irq, m, IRQ_RTC}, (struct device_clock){utc_now, m},
                  (struct device_timer){arm_rtc_timer, m});
@@ -258,6 +261,8 @@ static int attach_devices(struct machine *m, struct error *err)
     return 0;
 }
 
+/* Into BLOB, which has BOOT_FDT_MAX bytes; libfdt zeroes all that it is given, so it is given little
+ * at first: a page that is not touched costs nothing. */
 static int build_fdt(const struct machine *m, void *blob)
 {
     const struct options *o = m->config.options;
@@ -278,7 +283,12 @@ static int build_fdt(const struct machine *m, void *blob)
         .device = device,
         .device_count = m->board_count,
     };
-    return fdt_build(&machine, blob, BOOT_FDT_MAX);
+
+    int size = -ENOSPC;
+
+    for (uint32_t room = 4096; size == -ENOSPC && room <= BOOT_FDT_MAX; room *= 2)
+        size = fdt_build(&machine, blob, room);
+    return size;
 }
 
 /* --- what the guest starts with -------------------------------------------------------------- */
@@ -290,13 +300,38 @@ static int load_fdt(struct machine *m, struct error *err)
     return r < 0 ? error_set(err, STATUS_INTERNAL, "device tree: %s", strerror(-r)) : 0;
 }
 
-/* A ROM starts at the reset vector, where the boot vCPU is already. */
-static int boot_kernel(struct machine *m, struct error *err)
+/* The boot vCPU at the kernel's entry. (A ROM starts at the reset vector, where it is already.) */
+static int enter_kernel(struct machine *m, const struct pvh_boot *boot, struct error *err)
+{
+    struct cpu_state state;
+    int r = kvm_vcpu_get_state(m->vm.vcpu[0].kvm, &state);
+
+    if (r == 0) {
+        pvh_cpu_state(boot, &state);
+        r = kvm_vcpu_set_state(m->vm.vcpu[0].kvm, &state);
+    }
+    return r < 0 ? error_set(err, STATUS_INTERNAL, "boot vCPU's registers: %s", strerror(-r)) : 0;
+}
+
+static int load_kernel(struct machine *m, const struct pvh_boot *boot, struct error *err)
+{
+    const struct machine_images *images = m->config.images;
+
+    if (kernel_load(&images->kernel, &m->vm.mem, err) < 0)
+        return -1;
+    if (boot->initrd_size > 0 && image_file_load(&images->initrd, 0, boot->initrd_size, &m->vm.mem,
+                                                 boot->initrd_gpa, err) < 0)
+        return -1;
+    return pvh_write(boot, &m->vm.mem, err);
+}
+
+/* Everything between a VM with memory and a guest that can run. The vCPUs are being created
+ * meanwhile, on their threads. */
+static int prepare_guest(struct machine *m, struct error *err)
 {
     const struct options *o = m->config.options;
     const struct machine_images *images = m->config.images;
-    struct cpu_state state;
-    struct pvh_boot boot = {
+    const struct pvh_boot boot = {
         .ram_bytes = o->ram_bytes,
         .cmdline = o->append ? o->append : "",
         .initrd_gpa = images->initrd_gpa,
@@ -304,21 +339,11 @@ static int boot_kernel(struct machine *m, struct error *err)
         .entry = images->kernel.entry,
     };
 
-    if (kernel_load(&images->kernel, &m->vm.mem, err) < 0)
+    populate(m);
+    if (attach_devices(m, err) < 0 || load_fdt(m, err) < 0 ||
+        (o->kernel && load_kernel(m, &boot, err) < 0) || vm_finish_vcpus(&m->vm, &o->cpu, err) < 0)
         return -1;
-    if (o->initrd && image_file_load(&images->initrd, 0, images->initrd.size, &m->vm.mem,
-                                     images->initrd_gpa, err) < 0)
-        return -1;
-    if (pvh_write(&boot, &m->vm.mem, err) < 0)
-        return -1;
-
-    int r = kvm_vcpu_get_state(m->vm.vcpu[0].kvm, &state);
-
-    if (r == 0) {
-        pvh_cpu_state(&boot, &state);
-        r = kvm_vcpu_set_state(m->vm.vcpu[0].kvm, &state);
-    }
-    return r < 0 ? error_set(err, STATUS_INTERNAL, "boot vCPU's registers: %s", strerror(-r)) : 0;
+    return o->kernel ? enter_kernel(m, &boot, err) : 0;
 }
 
 static void wake_owner(void *loop)
@@ -343,26 +368,21 @@ int machine_create(struct machine **out, const struct machine_config *config, st
         guest_memory_map(&m->memory, &m->vm, o->ram_bytes, o->bios ? &config->images->rom : NULL,
                          err) < 0 ||
         (o->irqchip && vm_create_irqchip(&m->vm, o->pit, err) < 0) ||
-        vm_create_vcpus(&m->vm, &o->cpu, err) < 0)
-        goto fail;
-    populate(m);
-    if (attach_devices(m, err) < 0 || load_fdt(m, err) < 0)
-        goto fail;
-    if (o->kernel && boot_kernel(m, err) < 0)
-        goto fail;
+        vm_create_vcpus(&m->vm, err) < 0 || prepare_guest(m, err) < 0) {
+        machine_destroy(m);
+        return -1;
+    }
     m->vm.on_end = wake_owner;
     m->vm.on_end_opaque = config->loop;
     *out = m;
     return 0;
-fail:
-    machine_destroy(m);
-    return -1;
 }
 
 void machine_destroy(struct machine *m)
 {
     if (!m)
         return;
+    vm_stop(&m->vm);
     vm_destroy(&m->vm);
     guest_memory_unmap(&m->memory);
     free(m);
@@ -377,6 +397,8 @@ static int connect_host(struct machine *m, struct error *err)
     if (loop_add_timer(loop, &m->serial_timer) < 0 || loop_add_timer(loop, &m->rtc_timer) < 0 ||
         loop_add_timer(loop, &m->time_limit) < 0)
         return error_set(err, STATUS_INTERNAL, "the event loop is full");
+    if (!m->config.options->isa_serial)
+        return 0;
     chardev_connect(m->config.console, &(struct chardev_peer){
                                            .room = serial_room_for_console,
                                            .receive = serial_from_console,
@@ -395,17 +417,27 @@ static void disconnect_host(struct machine *m)
     loop_remove_timer(m->config.loop, &m->time_limit);
 }
 
+/* A guest may end while its last words wait for a slow reader. */
+static void drain_console(struct machine *m)
+{
+    while (m->serial.tx.count > 0 && chardev_wait_writable(m->config.console))
+        serial_tx_ready(&m->serial);
+    if (m->serial.tx.count > 0)
+        log_say("the last %u bytes of the guest's output could not be written", m->serial.tx.count);
+}
+
 int machine_run(struct machine *m, struct vm_end *end, struct error *err)
 {
     int r = connect_host(m, err);
 
     m->time_limit.deadline = m->config.deadline;
-    if (r == 0)
-        r = vm_start(&m->vm, err);
     if (r == 0) {
+        vm_run(&m->vm);
+
         int error = loop_run(m->config.loop, &m->vm.device_lock);
 
         vm_stop(&m->vm);
+        drain_console(m);
         if (error < 0)
             r = error_set(err, STATUS_INTERNAL, "event loop: %s", strerror(-error));
     }

@@ -10,6 +10,8 @@ int vm_create(struct vm *vm, unsigned count, struct trace *trace, struct error *
 {
     *vm = (struct vm){.trace = trace, .end_claimed = ATOMIC_FLAG_INIT};
     pthread_mutex_init(&vm->device_lock, NULL);
+    pthread_mutex_init(&vm->start_lock, NULL);
+    pthread_cond_init(&vm->start_change, NULL);
     vm->vcpu = calloc(count, sizeof *vm->vcpu);
     if (!vm->vcpu)
         return error_set(err, STATUS_INTERNAL, "out of memory");
@@ -27,6 +29,8 @@ void vm_destroy(struct vm *vm)
         kvm_vcpu_destroy(vm->vcpu[i].kvm);
     kvm_vm_destroy(vm->kvm);
     free(vm->vcpu);
+    pthread_cond_destroy(&vm->start_change);
+    pthread_mutex_destroy(&vm->start_lock);
     pthread_mutex_destroy(&vm->device_lock);
 }
 
@@ -56,33 +60,72 @@ int vm_create_irqchip(struct vm *vm, bool pit, struct error *err)
     return 0;
 }
 
-int vm_create_vcpus(struct vm *vm, const struct cpu_features *features, struct error *err)
+/* The first half of a vCPU's thread: creates the vCPU, and waits until it may run. False: it never
+ * may. */
+static bool create_and_wait(struct vcpu *vcpu)
 {
-    for (unsigned i = 0; i < vm->vcpu_count; i++)
-        if (kvm_vcpu_create(vm->kvm, i, vm->vcpu_count, features, &vm->vcpu[i].kvm, err) < 0)
-            return -1;
-    return 0;
+    struct vm *vm = vcpu->vm;
+    struct error err;
+
+    pthread_mutex_lock(&vm->start_lock);
+    if (!atomic_load(&vm->stopping) && !vm->create_failed &&
+        kvm_vcpu_create(vm->kvm, vcpu->index, &vcpu->kvm, &err) < 0) {
+        vm->create_failed = true;
+        vm->create_error = err;
+    }
+    vm->vcpus_created++;
+    pthread_cond_broadcast(&vm->start_change);
+    while (!vm->may_run && !atomic_load(&vm->stopping))
+        pthread_cond_wait(&vm->start_change, &vm->start_lock);
+    pthread_mutex_unlock(&vm->start_lock);
+    return vcpu->kvm && vm->may_run;
 }
 
 static void *vcpu_thread(void *vcpu)
 {
-    vcpu_run(vcpu);
+    if (create_and_wait(vcpu))
+        vcpu_run(vcpu);
     return NULL;
 }
 
-int vm_start(struct vm *vm, struct error *err)
+int vm_create_vcpus(struct vm *vm, struct error *err)
 {
-    int r = 0;
-
     vcpu_accept_kicks();
-    for (unsigned i = 0; i < vm->vcpu_count && r == 0; i++) {
-        r = pthread_create(&vm->vcpu[i].thread, NULL, vcpu_thread, &vm->vcpu[i]);
-        vm->vcpu[i].started = r == 0;
+    for (unsigned i = 0; i < vm->vcpu_count; i++) {
+        int r = pthread_create(&vm->vcpu[i].thread, NULL, vcpu_thread, &vm->vcpu[i]);
+
+        if (r != 0)
+            return error_set(err, STATUS_INTERNAL, "cannot start the thread of vCPU %u: %s", i,
+                             strerror(r));
+        vm->vcpu[i].started = true;
     }
-    if (r == 0)
-        return 0;
-    vm_stop(vm);
-    return error_set(err, STATUS_INTERNAL, "cannot start a vCPU's thread: %s", strerror(r));
+    return 0;
+}
+
+int vm_finish_vcpus(struct vm *vm, const struct cpu_features *features, struct error *err)
+{
+    if (kvm_vm_read_cpuid(vm->kvm, err) < 0)
+        return -1;
+    pthread_mutex_lock(&vm->start_lock);
+    while (vm->vcpus_created < vm->vcpu_count)
+        pthread_cond_wait(&vm->start_change, &vm->start_lock);
+    pthread_mutex_unlock(&vm->start_lock);
+    if (vm->create_failed) {
+        *err = vm->create_error;
+        return -1;
+    }
+    for (unsigned i = 0; i < vm->vcpu_count; i++)
+        if (kvm_vcpu_set_cpuid(vm->vcpu[i].kvm, i, vm->vcpu_count, features, err) < 0)
+            return -1;
+    return 0;
+}
+
+void vm_run(struct vm *vm)
+{
+    pthread_mutex_lock(&vm->start_lock);
+    vm->may_run = true;
+    pthread_cond_broadcast(&vm->start_change);
+    pthread_mutex_unlock(&vm->start_lock);
 }
 
 void vm_end(struct vm *vm, const struct vm_end *end)
@@ -98,9 +141,14 @@ void vm_end(struct vm *vm, const struct vm_end *end)
 
 void vm_stop(struct vm *vm)
 {
+    /* With the lock, so that no vCPU misses it on its way into the wait for vm_run(). */
+    pthread_mutex_lock(&vm->start_lock);
     atomic_store(&vm->stopping, true);
+    pthread_cond_broadcast(&vm->start_change);
+    pthread_mutex_unlock(&vm->start_lock);
+
     for (unsigned i = 0; i < vm->vcpu_count; i++)
-        if (vm->vcpu[i].started)
+        if (vm->vcpu[i].started && vm->vcpu[i].kvm)
             vcpu_kick(&vm->vcpu[i]);
     for (unsigned i = 0; i < vm->vcpu_count; i++) {
         if (vm->vcpu[i].started)

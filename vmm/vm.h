@@ -61,6 +61,13 @@ struct vm {
     struct vcpu *vcpu;
     unsigned vcpu_count;
 
+    /* Between vm_create_vcpus() and vm_run(), under start_lock. */
+    pthread_mutex_t start_lock;
+    pthread_cond_t start_change;
+    unsigned vcpus_created;
+    bool may_run, create_failed;
+    struct error create_error;
+
     struct vm_end end; /* written once, by the first vm_end(); read after vm_stop() */
     atomic_flag end_claimed;
     atomic_bool stopping;
@@ -81,16 +88,21 @@ int vm_map(struct vm *vm, uint64_t gpa, uint64_t size, uint8_t *host, bool reado
 /* Creates the in-kernel interrupt controllers, and the PIT if PIT. Before the vCPUs. */
 int vm_create_irqchip(struct vm *vm, bool pit, struct error *err);
 
-/* Creates the vCPUs, in their state after reset. */
-int vm_create_vcpus(struct vm *vm, const struct cpu_features *features, struct error *err);
+/* Starts a thread for each vCPU, which creates it, in its state after reset, and waits for
+ * vm_run(): KVM wants a vCPU's ioctls from the thread that made it (api.rst, section 2), and the
+ * caller can go on meanwhile. The threads inherit the caller's signal mask. */
+int vm_create_vcpus(struct vm *vm, struct error *err);
 
-/* Starts a thread for each vCPU. The threads inherit the caller's signal mask. */
-int vm_start(struct vm *vm, struct error *err);
+/* Waits until all vCPUs are created, and gives them their CPUID. -1 with *err on failure. */
+int vm_finish_vcpus(struct vm *vm, const struct cpu_features *features, struct error *err);
+
+/* Lets the vCPUs run the guest. */
+void vm_run(struct vm *vm);
 
 /* Ends the VM, unless somebody did already; *end is copied. From any thread, never blocks. */
 void vm_end(struct vm *vm, const struct vm_end *end);
 
-/* Makes every vCPU leave the guest and its thread end. Not from a vCPU's thread, and without the
+/* Makes every vCPU leave the guest (or give up waiting for it) and its thread end. Not from a vCPU's thread, and without the
  * device lock. */
 void vm_stop(struct vm *vm);
 

@@ -63,12 +63,9 @@ int kvm_vm_irq(struct kvm_vm *vm, unsigned gsi, bool level)
     return 0;
 }
 
-int kvm_vcpu_create(struct kvm_vm *vm, unsigned index, unsigned count,
-                    const struct cpu_features *features, struct kvm_vcpu **vcpu, struct error *err)
+int kvm_vcpu_create(struct kvm_vm *vm, unsigned index, struct kvm_vcpu **vcpu, struct error *err)
 {
     (void)vm;
-    (void)count;
-    (void)features;
     if (fake_kvm.fail_vcpu == index + 1)
         return error_set(err, STATUS_NO_KVM, "fake: no vCPU %u", index);
     *vcpu = calloc(1, sizeof **vcpu);
@@ -82,6 +79,22 @@ void kvm_vcpu_destroy(struct kvm_vcpu *vcpu)
     if (vcpu)
         fake_kvm.live_vcpus--;
     free(vcpu);
+}
+
+int kvm_vm_read_cpuid(struct kvm_vm *vm, struct error *err)
+{
+    (void)vm;
+    return fake_kvm.fail_cpuid ? error_set(err, STATUS_NO_KVM, "fake: no CPUID") : 0;
+}
+
+int kvm_vcpu_set_cpuid(struct kvm_vcpu *vcpu, unsigned index, unsigned count,
+                       const struct cpu_features *features, struct error *err)
+{
+    (void)features;
+    if (vcpu->index != index || index >= count)
+        return error_set(err, STATUS_INTERNAL, "fake: vCPU %u is not %u", vcpu->index, index);
+    fake_kvm.cpuids++;
+    return 0;
 }
 
 static void run_until_kicked(struct kvm_vcpu *vcpu)

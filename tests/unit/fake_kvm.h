@@ -23,9 +23,10 @@ struct fake_kvm {
     void *opaque;
     bool fail_create;   /* kvm_vm_create() fails */
     unsigned fail_vcpu; /* kvm_vcpu_create() of vCPU fail_vcpu - 1 fails; 0: none */
+    bool fail_cpuid;    /* kvm_vm_read_cpuid() fails */
     int fail_map;       /* kvm_vm_map() fails with this -errno */
     struct cpu_state state[FAKE_VCPUS];
-    unsigned maps, irqs, live_vms, live_vcpus;
+    unsigned maps, irqs, live_vms, live_vcpus, cpuids;
     unsigned last_gsi;
     bool last_level;
 };

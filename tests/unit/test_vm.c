@@ -28,11 +28,15 @@ static void make_vm(struct vm *vm, unsigned vcpus)
     struct error err;
 
     assert_int_equal(vm_create(vm, vcpus, NULL, &err), 0);
-    assert_int_equal(vm_create_vcpus(vm, &(struct cpu_features){0}, &err), 0);
+    assert_int_equal(vm_create_vcpus(vm, &err), 0);
+    assert_int_equal(vm_finish_vcpus(vm, &(struct cpu_features){0}, &err), 0);
+    assert_int_equal(fake_kvm.cpuids, vcpus);
+    fake_kvm.cpuids = 0;
 }
 
 static void destroy_vm(struct vm *vm)
 {
+    vm_stop(vm);
     vm_destroy(vm);
     assert_int_equal(fake_kvm.live_vms, 0);
     assert_int_equal(fake_kvm.live_vcpus, 0);
@@ -41,11 +45,10 @@ static void destroy_vm(struct vm *vm)
 static void stop_ends_vcpus_that_run_for_ever(void **state)
 {
     struct vm vm;
-    struct error err;
 
     (void)state;
     make_vm(&vm, 4);
-    assert_int_equal(vm_start(&vm, &err), 0);
+    vm_run(&vm);
     usleep(2000);
     vm_stop(&vm);
     for (unsigned i = 0; i < 4; i++)
@@ -58,10 +61,9 @@ static void stop_works_at_any_moment_after_start(void **state)
     (void)state;
     for (unsigned i = 0; i < 200; i++) {
         struct vm vm;
-        struct error err;
 
         make_vm(&vm, 2);
-        assert_int_equal(vm_start(&vm, &err), 0);
+        vm_run(&vm);
         usleep(i % 20 * 10);
         vm_stop(&vm);
         destroy_vm(&vm);
@@ -81,13 +83,12 @@ static void kick_in_the_gap(void *opaque, unsigned vcpu)
 static void a_kick_between_look_and_run_is_not_lost(void **state)
 {
     struct vm vm;
-    struct error err;
 
     (void)state;
     make_vm(&vm, 1);
     fake_kvm.before_wait = kick_in_the_gap;
     fake_kvm.opaque = &vm;
-    assert_int_equal(vm_start(&vm, &err), 0);
+    vm_run(&vm);
     alarm(10);
     pthread_join(vm.vcpu[0].thread, NULL);
     alarm(0);
@@ -98,11 +99,10 @@ static void a_kick_between_look_and_run_is_not_lost(void **state)
 static void a_kick_without_a_stop_goes_on(void **state)
 {
     struct vm vm;
-    struct error err;
 
     (void)state;
     make_vm(&vm, 1);
-    assert_int_equal(vm_start(&vm, &err), 0);
+    vm_run(&vm);
     for (unsigned i = 0; i < 20; i++) {
         vcpu_kick(&vm.vcpu[0]);
         usleep(500);
@@ -116,13 +116,12 @@ static void a_kick_without_a_stop_goes_on(void **state)
 static void the_dying_vcpu_ends_the_vm(void **state)
 {
     struct vm vm;
-    struct error err;
     struct vm_exit death = {.kind = VM_EXIT_SHUTDOWN, .raw_name = "KVM_EXIT_SHUTDOWN"};
 
     (void)state;
     make_vm(&vm, 2);
     fake_kvm.script[1] = (struct fake_vcpu_script){.exit = &death, .count = 1};
-    assert_int_equal(vm_start(&vm, &err), 0);
+    vm_run(&vm);
     pthread_join(vm.vcpu[1].thread, NULL);
     vm.vcpu[1].started = false;
     vm_stop(&vm);
@@ -134,12 +133,11 @@ static void the_dying_vcpu_ends_the_vm(void **state)
 static void a_failing_run_is_said(void **state)
 {
     struct vm vm;
-    struct error err;
 
     (void)state;
     make_vm(&vm, 1);
     fake_kvm.script[0].run_error = -EFAULT;
-    assert_int_equal(vm_start(&vm, &err), 0);
+    vm_run(&vm);
     pthread_join(vm.vcpu[0].thread, NULL);
     vm.vcpu[0].started = false;
     assert_int_equal(vm.end.kind, VM_END_RUN_ERROR);
@@ -161,9 +159,34 @@ static void failures_to_create_leave_nothing_behind(void **state)
     fake_kvm.fail_create = false;
     fake_kvm.fail_vcpu = 3;
     assert_int_equal(vm_create(&vm, 4, NULL, &err), 0);
-    assert_int_equal(vm_create_vcpus(&vm, &(struct cpu_features){0}, &err), -1);
-    assert_int_equal(fake_kvm.live_vcpus, 2);
+    assert_int_equal(vm_create_vcpus(&vm, &err), 0);
+    assert_int_equal(vm_finish_vcpus(&vm, &(struct cpu_features){0}, &err), -1);
+    assert_string_equal(err.text, "fake: no vCPU 2");
+    assert_true(fake_kvm.live_vcpus < 4);
     destroy_vm(&vm);
+
+    fake_kvm.fail_vcpu = 0;
+    fake_kvm.fail_cpuid = true;
+    assert_int_equal(vm_create(&vm, 4, NULL, &err), 0);
+    assert_int_equal(vm_create_vcpus(&vm, &err), 0);
+    assert_int_equal(vm_finish_vcpus(&vm, &(struct cpu_features){0}, &err), -1);
+    assert_string_equal(err.text, "fake: no CPUID");
+    destroy_vm(&vm);
+}
+
+static void a_vm_that_never_ran_can_be_stopped(void **state)
+{
+    (void)state;
+    for (unsigned i = 0; i < 100; i++) {
+        struct vm vm;
+        struct error err;
+
+        assert_int_equal(vm_create(&vm, 4, NULL, &err), 0);
+        assert_int_equal(vm_create_vcpus(&vm, &err), 0);
+        if (i % 2)
+            assert_int_equal(vm_finish_vcpus(&vm, &(struct cpu_features){0}, &err), 0);
+        destroy_vm(&vm);
+    }
 }
 
 static void a_map_is_refused_with_a_reason(void **state)
@@ -234,6 +257,7 @@ int main(void)
         TEST(the_dying_vcpu_ends_the_vm),
         TEST(a_failing_run_is_said),
         TEST(failures_to_create_leave_nothing_behind),
+        TEST(a_vm_that_never_ran_can_be_stopped),
         TEST(a_map_is_refused_with_a_reason),
         TEST(each_end_has_its_status),
     };

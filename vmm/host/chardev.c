@@ -20,6 +20,7 @@
 #define ESCAPE_KEY    0x01         /* Ctrl-A */
 #define PTY_LOOK_NS   200000000ull /* how often a pty that nobody has open is looked at */
 #define INPUT_AT_ONCE 64
+#define DRAIN_MS      2000 /* how long a guest that has ended waits for its reader */
 
 static const char escape_help[] = "\n"
                                   "C-a h    print this help\n"
@@ -186,6 +187,17 @@ bool chardev_send(struct chardev *dev, uint8_t byte)
         end_output(dev, n < 0 ? errno : ENOSPC);
         return true;
     }
+}
+
+bool chardev_wait_writable(const struct chardev *dev)
+{
+    struct pollfd out = {.fd = dev->out.fd, .events = POLLOUT};
+    int n;
+
+    do
+        n = poll(&out, 1, DRAIN_MS);
+    while (n < 0 && errno == EINTR);
+    return n > 0;
 }
 
 void chardev_accept_input(struct chardev *dev)

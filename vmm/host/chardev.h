@@ -61,6 +61,9 @@ void chardev_connect(struct chardev *dev, const struct chardev_peer *peer);
 /* Sends a byte. False: not now; peer.writable() is called once there is room. */
 bool chardev_send(struct chardev *dev, uint8_t byte);
 
+/* Waits, for 2 seconds at the most, until chardev_send() can take a byte. False: it still cannot. */
+bool chardev_wait_writable(const struct chardev *dev);
+
 /* The peer has room again. */
 void chardev_accept_input(struct chardev *dev);
 

@@ -34,11 +34,18 @@ int kvm_vm_map(struct kvm_vm *vm, uint64_t gpa, uint64_t size, void *host, bool 
 /* Drives GSI's input of the in-kernel interrupt controllers. Safe from any thread. */
 int kvm_vm_irq(struct kvm_vm *vm, unsigned gsi, bool level);
 
-/* Creates vCPU INDEX of COUNT, with CPUID of the host's KVM less the FEATURES masked off.
- * Its registers are those after reset (SDM vol. 3A, table 9-1). -1 with *err on failure. */
-int kvm_vcpu_create(struct kvm_vm *vm, unsigned index, unsigned count,
-                    const struct cpu_features *features, struct kvm_vcpu **vcpu, struct error *err);
+/* Creates vCPU INDEX, whose APIC ID is INDEX, from the thread that will run it. Its registers are
+ * those after reset (SDM vol. 3A, table 9-1). -1 with *err on failure. */
+int kvm_vcpu_create(struct kvm_vm *vm, unsigned index, struct kvm_vcpu **vcpu, struct error *err);
 void kvm_vcpu_destroy(struct kvm_vcpu *vcpu);
+
+/* Asks KVM what CPUID it offers; once, before kvm_vcpu_set_cpuid(). It takes as long as creating a
+ * vCPU, and can be done at the same time. -1 with *err on failure. */
+int kvm_vm_read_cpuid(struct kvm_vm *vm, struct error *err);
+
+/* Gives vCPU INDEX of COUNT the offered CPUID, less the FEATURES masked off. Before it runs. */
+int kvm_vcpu_set_cpuid(struct kvm_vcpu *vcpu, unsigned index, unsigned count,
+                       const struct cpu_features *features, struct error *err);
 
 /* Runs the guest until something needs userspace, and says what in *exit. -errno only for
  * failures that KVM_RUN should never have; EINTR and EAGAIN become VM_EXIT_INTR and _AGAIN. */

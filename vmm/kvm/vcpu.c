@@ -12,8 +12,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-int kvm_vcpu_create(struct kvm_vm *vm, unsigned index, unsigned count,
-                    const struct cpu_features *features, struct kvm_vcpu **out, struct error *err)
+int kvm_vcpu_create(struct kvm_vm *vm, unsigned index, struct kvm_vcpu **out, struct error *err)
 {
     struct kvm_vcpu *vcpu = calloc(1, sizeof *vcpu);
 
@@ -23,8 +22,7 @@ int kvm_vcpu_create(struct kvm_vm *vm, unsigned index, unsigned count,
     vcpu->run = MAP_FAILED;
     vcpu->fd = ioctl(vm->vm_fd, KVM_CREATE_VCPU, (unsigned long)index);
     if (vcpu->fd < 0) {
-        error_set(err, STATUS_NO_KVM, "KVM_CREATE_VCPU %u of %u: %s", index, count,
-                  strerror(errno));
+        error_set(err, STATUS_NO_KVM, "KVM_CREATE_VCPU %u: %s", index, strerror(errno));
         goto fail;
     }
     vcpu->run = mmap(NULL, vm->run_size, PROT_READ | PROT_WRITE, MAP_SHARED, vcpu->fd, 0);
@@ -35,11 +33,6 @@ int kvm_vcpu_create(struct kvm_vm *vm, unsigned index, unsigned count,
     }
     if (vm->sync_regs)
         vcpu->run->kvm_valid_regs = KVM_SYNC_X86_REGS;
-    /* Read for the first vCPU and kept: it is the slowest ioctl of all at start. */
-    if (!vm->cpuid && kvm_cpuid_read(&vm->cpuid, vm->kvm_fd, vm->irqchip, err) < 0)
-        goto fail;
-    if (kvm_cpuid_set(vm->cpuid, vcpu->fd, index, count, features, err) < 0)
-        goto fail;
     *out = vcpu;
     return 0;
 fail:
@@ -56,6 +49,12 @@ void kvm_vcpu_destroy(struct kvm_vcpu *vcpu)
     if (vcpu->fd >= 0)
         close(vcpu->fd);
     free(vcpu);
+}
+
+int kvm_vcpu_set_cpuid(struct kvm_vcpu *vcpu, unsigned index, unsigned count,
+                       const struct cpu_features *features, struct error *err)
+{
+    return kvm_cpuid_set(vcpu->vm->cpuid, vcpu->fd, index, count, features, err);
 }
 
 int kvm_vcpu_run(struct kvm_vcpu *vcpu, struct vm_exit *exit)
@@ -93,8 +92,9 @@ void kvm_vcpu_set_immediate_exit(struct kvm_vcpu *vcpu, bool on)
     X(RAX, rax)                                                                                    \
     X(RCX, rcx)                                                                                    \
     X(RDX, rdx)                                                                                    \
-    X(RBX, rbx) X(RSP, rsp) X(RBP, rbp) X(RSI, rsi) X(RDI, rdi) X(R8, r8) X(R9, r9) X(R10, r10)    \
-        X(R11, r11) X(R12, r12) X(R13, r13) X(R14, r14) X(R15, r15)
+    X(RBX, rbx)                                                                                    \
+    X(RSP, rsp) X(RBP, rbp) X(RSI, rsi) X(RDI, rdi) X(R8, r8) X(R9, r9) X(R10, r10) X(R11, r11)    \
+        X(R12, r12) X(R13, r13) X(R14, r14) X(R15, r15)
 #define SEGMENTS(X)                                                                                \
     X(SEG_ES, es)                                                                                  \
     X(SEG_CS, cs)                                                                                  \

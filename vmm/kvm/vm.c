@@ -133,3 +133,8 @@ int kvm_vm_irq(struct kvm_vm *vm, unsigned gsi, bool level)
         return 0;
     return ioctl(vm->vm_fd, KVM_IRQ_LINE, &irq) < 0 ? -errno : 0; /* [4.25] */
 }
+
+int kvm_vm_read_cpuid(struct kvm_vm *vm, struct error *err)
+{
+    return kvm_cpuid_read(&vm->cpuid, vm->kvm_fd, vm->irqchip, err);
+}
