@@ -1,51 +1,13 @@
 /*
- * test_diagnose.c: each likely cause, provoked in a guest built in memory; and the instructions
- * that a diagnosis knows by name.
+ * test_diagnose.c: each likely cause, provoked in a guest built in memory.
  */
-#include "dead_guest.h"
-#include "diagnose.h"
-#include "gate.h"
-#include "insn.h"
-
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 
 #include <cmocka.h>
 
-static int set_up(void **state)
-{
-    *state = dead_guest_create();
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    free(*state);
-    return 0;
-}
-
-/* The sentence must have all of WORDS (ended by NULL), and be a sentence. */
-static void expect(struct dead_guest *g, const char *const words[])
-{
-    char text[DIAGNOSIS_MAX];
-
-    diagnose(&g->dead, text, sizeof(text));
-    for (; *words; words++) {
-        if (!strstr(text, *words))
-            fail_msg("'%s' is not in '%s'", *words, text);
-    }
-    assert_int_equal(text[strlen(text) - 1], '.');
-    assert_null(strstr(text, "(null)"));
-}
-
-#define EXPECT(g, ...) expect(g, (const char *const[]){__VA_ARGS__, NULL})
-#define TRIPLE         " could not be delivered: exception -> double fault -> triple fault."
-
-static void ud2(struct dead_guest *g)
-{
-    set_code(g, "\x0f\x0b", 2);
-}
+#include "expect_diagnosis.h"
 
 static void no_idt(void **state)
 {
@@ -58,122 +20,6 @@ static void no_idt(void **state)
     EXPECT(g, "There is no IDT (none was loaded: base 0, limit 0xffff", "#UD");
 }
 
-static void idt_that_cannot_be_read(void **state)
-{
-    struct dead_guest *g = *state;
-
-    ud2(g);
-    g->state.idt.base = DEAD_GUARD;
-    EXPECT(g, "The IDT at 0x1f000 is not mapped to RAM, so the #UD");
-}
-
-static void bad_gates(void **state)
-{
-    struct dead_guest *g = *state;
-
-    ud2(g);
-    set_gate(g, 6, DEAD_HANDLER, 0x0e, 0);
-    EXPECT(
-        g,
-        "IDT entry 6 (#UD) is not present (P = 0), so the #UD raised by `ud2` at 0x10000" TRIPLE);
-    set_gate(g, 6, DEAD_HANDLER, 0x8c, 0);
-    EXPECT(g, "IDT entry 6 (#UD) has type 0xc");
-    memset(idt_entry(g, 6), 0, 16);
-    EXPECT(g, "IDT entry 6 (#UD) is empty (all zeros)");
-    g->state.idt.limit = 6 * 16 + 14;
-    EXPECT(g, "IDT entry 6 (#UD) is beyond the end of the IDT (limit 0x6e)");
-}
-
-static void bad_handlers(void **state)
-{
-    struct dead_guest *g = *state;
-
-    ud2(g);
-    set_gate(g, 6, DEAD_GUARD, 0x8e, 0);
-    EXPECT(g, "IDT entry 6 (#UD) leads to 0x1f000, which no page maps, so");
-    set_gate(g, 6, DEAD_STACK, 0x8e, 0);
-    EXPECT(g, "leads to 0x20000, which is on a page that is not executable");
-    set_gate(g, 6, 0x800000000000, 0x8e, 0);
-    EXPECT(g, "leads to 0x800000000000, which is not a canonical address");
-    *pte(g, 0x30000) = 0x7ff00001;
-    set_gate(g, 6, 0x30000, 0x8e, 0);
-    EXPECT(g, "leads to 0x30000, which is not RAM");
-}
-
-static void bad_code_segments(void **state)
-{
-    struct dead_guest *g = *state;
-
-    ud2(g);
-    idt_entry(g, 6)[2] = 0x20;
-    EXPECT(g, "names code segment 0x20, which the GDT does not contain (limit 0x17)");
-    g->state.gdt.limit = 0xe; /* one byte short */
-    idt_entry(g, 6)[2] = 0x08;
-    EXPECT(g, "names code segment 0x8, which the GDT does not contain (limit 0xe)");
-    g->state.gdt.limit = 0x17;
-    idt_entry(g, 6)[2] = 0x10;
-    EXPECT(g, "names segment 0x10, which is not code (descriptor 0x00cf92000000ffff)");
-    idt_entry(g, 6)[2] = 0;
-    EXPECT(g, "names the null selector");
-    idt_entry(g, 6)[2] = 0x08;
-    poke64(g, DEAD_GDT + 8, 0x00cf9a000000ffff);
-    EXPECT(g, "names segment 0x8, which is not 64-bit code");
-    poke64(g, DEAD_GDT + 8, 0x00af1a000000ffff);
-    EXPECT(g, "names segment 0x8, which is not present");
-    g->state.gdt.base = DEAD_GUARD;
-    EXPECT(g, "names code segment 0x8, but the GDT at 0x1f000 is not mapped");
-}
-
-static void bad_stacks(void **state)
-{
-    struct dead_guest *g = *state;
-
-    ud2(g);
-    g->state.gpr[RSP] = DEAD_STACK + 16; /* the frame does not fit any more */
-    EXPECT(g, "IDT entry 6 (#UD) would push on a stack that is not mapped (RSP 0x20010)");
-    g->state.gpr[RSP] = DEAD_CODE + 0x800;
-    EXPECT(g, "would push on a stack that is read-only");
-    g->state.gpr[RSP] = 0x800000000018;
-    EXPECT(g, "would push on a stack that is not canonical");
-    g->state.gpr[RSP] = 0;
-    EXPECT(g, "would push on a stack that is not mapped (RSP 0x0)");
-
-    /* The processor aligns the stack before it pushes. */
-    *pte(g, DEAD_STACK + 0x1000) = 0;
-    g->state.gpr[RSP] = DEAD_STACK + 0x1008;
-    EXPECT(g, "Not known");
-    g->state.gpr[RSP] = DEAD_STACK + 0x1018;
-    EXPECT(g, "would push on a stack that is not mapped (RSP 0x21010)");
-    g->state.gpr[RSP] = 0;
-    /* A stack of its own mends it. */
-    set_gate(g, 6, DEAD_HANDLER, 0x8e, 1);
-    EXPECT(g,
-           "A second exception hit the handler of the first, and IDT entry 8 (#DF) would push on");
-    set_gate(g, 8, DEAD_HANDLER, 0x8e, 1);
-    EXPECT(g, "Not known");
-}
-
-static void bad_ist(void **state)
-{
-    struct dead_guest *g = *state;
-
-    ud2(g);
-    set_gate(g, 6, DEAD_HANDLER, 0x8e, 2);
-    EXPECT(g, "would push on a stack that is not mapped (IST 2 0x0)");
-    poke64(g, DEAD_TSS + 0x24 + 8, DEAD_GUARD + 0x800);
-    EXPECT(g, "would push on a stack that is not mapped (IST 2 0x1f800)");
-    g->state.seg[SEG_TR].limit = 0x24 + 14;
-    EXPECT(g, "needs a stack from the TSS, but there is no TSS with one (limit 0x32)");
-    g->state.seg[SEG_TR].limit = 0x67;
-    g->state.seg[SEG_TR].base = 0xffffffffffff0000;
-    EXPECT(g, "needs a stack from the TSS, but the TSS at 0xffffffffffff0000 is not mapped");
-
-    g->state.seg[SEG_TR].base = DEAD_TSS; /* user mode needs RSP0 */
-    set_gate(g, 6, DEAD_HANDLER, 0xee, 0);
-    g->state.seg[SEG_SS].dpl = 3;
-    EXPECT(g, "would push on a stack that is not mapped (RSP0 0x0)");
-}
-
 static void stack_overflow(void **state)
 {
     struct dead_guest *g = *state;
@@ -183,6 +29,15 @@ static void stack_overflow(void **state)
     EXPECT(
         g, "IDT entry 14 (#PF) would push on a stack that is not mapped (RSP 0x20000), so the #PF",
         "where the stack (RSP 0x20000) ran into a page that is not mapped (CR2 0x1fff8: a guard");
+}
+
+static void stack_that_did_not_overflow(void **state)
+{
+    struct dead_guest *g = *state;
+
+    g->state.idt.limit = 0;
+    g->state.cr2 = g->state.gpr[RSP] - 8; /* an old fault: it is mapped */
+    EXPECT(g, "so an exception at 0x10000 could not");
 }
 
 static void rip_in_nowhere(void **state)
@@ -271,7 +126,10 @@ static void sse_and_fpu_that_are_off(void **state)
     set_code(g, "\x0f\x28\xc1", 3); /* movaps */
     EXPECT(g, "IDT entry 6 (#UD)",
            "an SSE instruction at 0x10000 while SSE is off (CR4.OSFXSR = 0");
+    g->state.cr4 |= 0x200;
+    EXPECT(g, "Not known");
     set_code(g, "\xd9\xe8", 2); /* fld1 */
+    EXPECT(g, "Not known");
     g->state.cr0 |= 8;
     EXPECT(g, "IDT entry 7 (#NM)", "an x87 instruction at 0x10000 while CR0.TS or CR0.EM is set");
 }
@@ -314,16 +172,6 @@ static void interrupts(void **state)
     EXPECT(g, "so an interrupt that ended `hlt` at 0x10001");
 }
 
-static void double_fault_gate(void **state)
-{
-    struct dead_guest *g = *state;
-
-    ud2(g);
-    set_gate(g, 8, DEAD_HANDLER, 0x0e, 0);
-    EXPECT(g,
-           "A second exception hit the handler of the first, and IDT entry 8 (#DF) is not present");
-}
-
 static void nothing_wrong(void **state)
 {
     struct dead_guest *g = *state;
@@ -349,47 +197,6 @@ static void state_lost_on_amd(void **state)
     g->last[2] = (struct trace_event){.kind = VM_EXIT_SHUTDOWN, .rip = 0xfff0};
     g->dead.last_count = 3;
     EXPECT(g, "; the last that was seen of the guest is its exit at 0x1234. The same command line");
-}
-
-static void protected_mode(void **state)
-{
-    struct dead_guest *g = *state;
-
-    ud2(g);
-    g->state.cr0 = CR0_PE;
-    g->state.cr4 = g->state.efer = 0;
-    g->state.seg[SEG_CS].l = false;
-    g->state.seg[SEG_CS].db = true;
-    poke64(g, DEAD_GDT + 8, 0x00cf9a000000ffff);
-    memset(g->ram + DEAD_IDT, 0, 0x1000);
-    EXPECT(g, "IDT entry 6 (#UD) is empty");
-    poke64(g, DEAD_IDT + 6 * 8, 0x00018e0000081000);
-    EXPECT(g, "A second exception hit the handler of the first, and IDT entry 8 (#DF) is empty");
-    poke64(g, DEAD_IDT + 8 * 8, 0x0000850000180000); /* a task gate */
-    EXPECT(g, "Not known");
-    g->state.gpr[RSP] = 0x7ff00000;
-    EXPECT(g, "would push on a stack that is not RAM (ESP 0x7ff00000)");
-    g->state.seg[SEG_SS].dpl = 3;
-    poke64(g, DEAD_IDT + 6 * 8, 0x0001ee0000081000);
-    EXPECT(g, "(ESP0 0x0)");
-    g->state.seg[SEG_TR].unusable = true;
-    EXPECT(g, "there is no TSS with one");
-}
-
-static void real_mode(void **state)
-{
-    struct dead_guest *g = *state;
-
-    ud2(g);
-    g->state.cr0 = g->state.cr4 = g->state.efer = 0;
-    g->state.seg[SEG_CS] = (struct cpu_segment){.base = DEAD_CODE, .selector = DEAD_CODE >> 4};
-    g->state.rip = 0;
-    g->state.idt = (struct cpu_table){0, 0};
-    EXPECT(g, "There is no IDT (limit 0), so the #UD");
-    g->state.idt.limit = 0x3ff;
-    EXPECT(g, "IDT entry 6 (#UD) is empty: it points to 0000:0000, the vector table itself");
-    poke64(g, 6 * 4, 0xffffff00);
-    EXPECT(g, "leads to 0x10fef0, which is not RAM");
 }
 
 static void internal_errors(void **state)
@@ -480,91 +287,12 @@ static void short_buffers_are_enough(void **state)
     assert_int_equal(text[4], 'x');
 }
 
-static void instructions(void **state)
-{
-    static const struct {
-        const char *bytes;
-        unsigned len;
-        const char *name;
-    } known[] = {
-        {"\xcc", 1, "int3"},
-        {"\xcd\x80", 2, "int n"},
-        {"\x0f\x0b", 2, "ud2"},
-        {"\x48\x0f\xc7\x0f", 4, "cmpxchg16b"},
-        {"\xf0\x48\x0f\xc7\x0f", 5, "cmpxchg16b"},
-        {"\x0f\xc7\x0f", 3, NULL}, /* cmpxchg8b */
-        {"\x0f\xc7\xf0", 3, "rdrand"},
-        {"\x0f\x01\xd0", 3, "xgetbv"},
-        {"\x0f\x01\xd1", 3, "xsetbv"},
-        {"\x0f\x01\xc1", 3, "vmcall"},
-        {"\x0f\x01\xd9", 3, "vmmcall"},
-        {"\x0f\x01\xca", 3, "clac"},
-        {"\x0f\x01\xcb", 3, "stac"},
-        {"\x0f\x01\x1a", 3, NULL}, /* lidt */
-        {"\xf3\x0f\xb8\xc0", 4, "popcnt"},
-        {"\xf3\x48\x0f\xb8\xc0", 5, "popcnt"},
-        {"\x66\x0f\x38\x82\x00", 5, "invpcid"},
-        {"\x0f\x38\xf0\x00", 4, "movbe"},
-        {"\xf2\x0f\x38\xf0\xc0", 5, "crc32"},
-        {"\x0f\x10\x00", 3, "an SSE move"},
-        {"\xf2\x0f\x10\x00", 4, "an SSE move"},
-        {"\x66\x0f\x6f\x00", 4, "an SSE instruction"},
-        {"\x0f\x6f\x00", 3, "an MMX instruction"},
-        {"\xc5\xf8\x77", 3, "an AVX or BMI instruction (VEX prefix)"},
-        {"\x62\xf1\x7c\x48", 4, "an AVX-512 instruction (EVEX prefix)"},
-        {"\x0f\xae\x28", 3, "xrstor"},
-        {"\x0f\xae\xe8", 3, "lfence"},
-        {"\x48\xcf", 2, "iret"},
-        {"\xf7\xf1", 2, "div"},
-        {"\xff\xd0", 2, "call *%reg"},
-        {"\xff\xe0", 2, "jmp *%reg"},
-        {"\xff\x10", 2, NULL}, /* through memory */
-        {"\xf7\xd1", 2, NULL}, /* not */
-        {"\x90", 1, NULL},
-        {"\x0f", 1, NULL},
-        {"\x0f\xc7", 2, NULL},
-        {"\x66\x66\x66\x66\x66\x66\x66\x66\x66\x66\x66\x66\x66\x66\x66\xcc", 16, NULL},
-        {"", 0, NULL},
-    };
-
-    (void)state;
-    for (unsigned i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
-        struct insn insn = insn_decode((const uint8_t *)known[i].bytes, known[i].len, true);
-        if (!known[i].name)
-            assert_null(insn.name);
-        else
-            assert_string_equal(insn.name ? insn.name : "(unknown)", known[i].name);
-    }
-    assert_int_equal(insn_decode((const uint8_t *)"\xcd\x80", 2, true).vector, 0x80);
-    assert_int_equal(insn_decode((const uint8_t *)"\xcd", 1, true).vector, INSN_NO_VECTOR);
-    /* Without long mode 0x48 is DEC EAX, 0xc5 is LDS. */
-    assert_null(insn_decode((const uint8_t *)"\x48\x0f\xc7\x0f", 4, false).name);
-    assert_null(insn_decode((const uint8_t *)"\xc5\xf8\x77", 3, false).name);
-}
-
-static void names_of_exceptions(void **state)
-{
-    (void)state;
-    assert_string_equal(exception_name(0), "#DE");
-    assert_string_equal(exception_name(14), "#PF");
-    assert_string_equal(exception_name(21), "#CP");
-    assert_string_equal(exception_name(22), "reserved exception");
-    assert_string_equal(exception_name(32), "interrupt");
-}
-
-#define WITH_GUEST(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         WITH_GUEST(no_idt),
-        WITH_GUEST(idt_that_cannot_be_read),
-        WITH_GUEST(bad_gates),
-        WITH_GUEST(bad_handlers),
-        WITH_GUEST(bad_code_segments),
-        WITH_GUEST(bad_stacks),
-        WITH_GUEST(bad_ist),
         WITH_GUEST(stack_overflow),
+        WITH_GUEST(stack_that_did_not_overflow),
         WITH_GUEST(rip_in_nowhere),
         WITH_GUEST(tables_that_are_broken),
         WITH_GUEST(paging_that_unmaps_its_own_code),
@@ -574,17 +302,12 @@ int main(void)
         WITH_GUEST(suspects),
         WITH_GUEST(access_that_is_not_mapped),
         WITH_GUEST(interrupts),
-        WITH_GUEST(double_fault_gate),
         WITH_GUEST(nothing_wrong),
         WITH_GUEST(state_lost_on_amd),
-        WITH_GUEST(protected_mode),
-        WITH_GUEST(real_mode),
         WITH_GUEST(internal_errors),
         WITH_GUEST(other_ends),
         WITH_GUEST(any_state_gets_a_sentence),
         WITH_GUEST(short_buffers_are_enough),
-        cmocka_unit_test(instructions),
-        cmocka_unit_test(names_of_exceptions),
     };
     return cmocka_run_group_tests_name("diagnose", tests, NULL, NULL);
 }

@@ -5,9 +5,12 @@
 #include "cpu_print.h"
 #include "dead_guest.h"
 
+#include <fcntl.h>
+#include <inttypes.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -181,7 +184,12 @@ static void without_idt(void **state)
     struct dead_guest *g = *state;
 
     g->state.idt.limit = 3;
-    EXPECT_LINES(g, "IDT", "  There is no IDT (limit 3)", "Stack");
+    g->state.cr2 = DEAD_STACK;
+    EXPECT_LINES(
+        g, "  CR2 0x20000",
+        "    PT   at 0x0000004100  8000000000020003  present writable supervisor no-execute",
+        "    -> GPA 0x20000, 4 KiB page, writable, no-execute, supervisor", "IDT",
+        "  There is no IDT (limit 3)", "Stack");
 }
 
 static void other_ends(void **state)
@@ -277,6 +285,33 @@ static void backtrace_follows_the_chain(void **state)
     assert_int_equal(backtrace_walk(&g->mem, &g->state, frame), BACKTRACE_MAX);
 }
 
+extern const char __executable_start[]; /* the linker's: where this program was loaded */
+
+/* A return address belongs to the function that the call, before it, is in. */
+static void backtrace_names_callers(void **state)
+{
+    struct dead_guest *g = *state;
+    int fd = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
+    struct symbols *symbols = symbols_read(fd);
+    uint64_t here = (uint64_t)((uintptr_t)modes_have_names - (uintptr_t)__executable_start);
+    char frame0[80], frame1[80];
+
+    close(fd);
+    assert_non_null(symbols);
+    g->dead.symbols = symbols;
+    g->state.rip = here;
+    g->state.gpr[RBP] = DEAD_STACK;
+    chain(g, DEAD_STACK, 0, here);
+    char *text = report(g, false);
+    snprintf(frame0, sizeof(frame0), "  #0  0x%016" PRIx64 "  modes_have_names+0x0\n", here);
+    snprintf(frame1, sizeof(frame1), "  #1  0x%016" PRIx64, here);
+    assert_non_null(strstr(text, frame0));
+    assert_non_null(strstr(text, frame1));
+    assert_null(strstr(strstr(text, frame1), "modes_have_names"));
+    free(text);
+    symbols_free(symbols);
+}
+
 static void backtrace_of_32_bit_code(void **state)
 {
     struct dead_guest *g = *state;
@@ -333,6 +368,7 @@ int main(void)
         WITH_GUEST(colour),
         WITH_GUEST(modes_have_names),
         WITH_GUEST(backtrace_follows_the_chain),
+        WITH_GUEST(backtrace_names_callers),
         WITH_GUEST(backtrace_of_32_bit_code),
         WITH_GUEST(any_state_gets_a_report),
     };
