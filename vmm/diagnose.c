@@ -174,6 +174,16 @@ static bool entry_failed(struct scene *scene, struct sentence *s)
                scene->where, reason);
 }
 
+static bool guest_gave_up(struct scene *scene, struct sentence *s)
+{
+    const struct vm_exit *exit = scene->dead->exit;
+
+    return say(s,
+               "The guest reported its own end to KVM at %s (system event %" PRIu64
+               ", %s): look at what it printed last.",
+               scene->where, exit->detail, exit->detail_name ? exit->detail_name : "unknown");
+}
+
 static bool other_reason(struct scene *scene, struct sentence *s)
 {
     const struct vm_exit *exit = scene->dead->exit;
@@ -189,6 +199,7 @@ static const rule internal_error[] = {
     error_outside_ram, error_in_ivt,  error_zeros, error_emulation,
     error_delivery,    error_unknown, NULL};
 static const rule fail_entry[] = {entry_failed, NULL};
+static const rule system_event[] = {guest_gave_up, NULL};
 static const rule other[] = {other_reason, NULL};
 
 static void set_scene(struct scene *scene, const struct postmortem *dead)
@@ -226,6 +237,9 @@ void diagnose(const struct postmortem *dead, char *text, size_t size)
         break;
     case VM_EXIT_FAIL_ENTRY:
         apply(fail_entry, &scene, &s);
+        break;
+    case VM_EXIT_SYSTEM_EVENT:
+        apply(system_event, &scene, &s);
         break;
     default:
         apply(other, &scene, &s);

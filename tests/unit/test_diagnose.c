@@ -247,6 +247,8 @@ static void other_ends(void **state)
     EXPECT(g, "KVM ended with KVM_EXIT_X86_RDMSR (29) at 0x10000");
     g->exit.raw_name = NULL;
     EXPECT(g, "KVM ended with an unknown reason (29)");
+    g->exit = (struct vm_exit){.kind = VM_EXIT_SYSTEM_EVENT, .detail = 3, .detail_name = "crash"};
+    EXPECT(g, "reported its own end to KVM at 0x10000 (system event 3, crash)");
 }
 
 static void any_state_gets_a_sentence(void **state)
