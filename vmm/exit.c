@@ -122,9 +122,11 @@ static enum vm_end_kind dispatch(struct vm *vm, struct vm_exit *exit, struct tra
     return VM_END_KVM_FAIL;
 }
 
-void vm_handle_exit(struct vcpu *vcpu, struct vm_exit *exit, uint64_t entered_ns, uint64_t left_ns)
+uint64_t vm_handle_exit(struct vcpu *vcpu, struct vm_exit *exit, uint64_t entered_ns,
+                        uint64_t left_ns)
 {
     struct vm *vm = vcpu->vm;
+    uint64_t done_ns = 0;
     struct trace_event *event = &vcpu->last[vcpu->exits % VCPU_LAST_EXITS];
 
     *event = (struct trace_event){
@@ -146,9 +148,11 @@ void vm_handle_exit(struct vcpu *vcpu, struct vm_exit *exit, uint64_t entered_ns
     if (vm->trace) {
         event->start_ns = entered_ns;
         event->guest_ns = left_ns - entered_ns;
-        event->vmm_ns = trace_now(vm->trace) - left_ns;
+        done_ns = trace_now(vm->trace);
+        event->vmm_ns = done_ns - left_ns;
         trace_emit(vm->trace, event);
     }
     if (end != VM_END_NONE)
         vm_end(vm, &(struct vm_end){.kind = end, .vcpu = vcpu->index, .exit = *exit});
+    return done_ns;
 }

@@ -160,6 +160,53 @@ static void console_writable(void *serial)
 
 /* --- the board ------------------------------------------------------------------------------ */
 
+static const struct fdt_device serial_place = {
+    .name = "serial",
+    .compatible = "ns16550a",
+    .pio = true,
+    .base = PORT_SERIAL,
+    .size = PORT_SERIAL_COUNT,
+    .irq = IRQ_SERIAL,
+    .clock_hz = UART_CLOCK_HZ,
+};
+static const struct fdt_device rtc_place = {
+    .name = "rtc",
+    .compatible = "motorola,mc146818",
+    .pio = true,
+    .base = PORT_RTC,
+    .size = PORT_RTC_COUNT,
+    .irq = IRQ_RTC,
+};
+static const struct fdt_device i8042_place = {
+    .name = "i8042",
+    .compatible = "intel,8042",
+    .pio = true,
+    .base = PORT_I8042,
+    .size = PORT_I8042_COUNT,
+    .irq = -1,
+};
+static const struct fdt_device post_place = {
+    .name = "post",
+    .compatible = "kvmlens,post",
+    .pio = true,
+    .base = PORT_POST,
+    .size = 1,
+    .irq = -1,
+};
+static const struct fdt_device power_place = {
+    .name = "power",
+    .compatible = "kvmlens,acpi-sleep",
+    .base = POWER_GPA,
+    .size = POWER_SIZE,
+    .irq = -1,
+};
+static const struct fdt_device debug_exit_place = {
+    .name = "debug-exit",
+    .compatible = "qemu,isa-debug-exit",
+    .pio = true,
+    .irq = -1, /* its ports are the user's choice */
+};
+
 static void place(struct machine *m, struct fdt_device fdt, const struct device_ops *ops, void *dev)
 {
     m->board[m->board_count++] = (struct board_device){fdt, ops, dev};
@@ -176,68 +223,26 @@ static void populate(struct machine *m)
                     (struct device_clock){monotonic_now, m},
                     (struct device_timer){arm_serial_timer, m},
                     (struct serial_backend){console_send, console_rx_room, m});
-        place(m,
-              (struct fdt_device){.name = "serial",
-                                  .compatible = "ns16550a",
-                                  .pio = true,
-                                  .base = PORT_SERIAL,
-                                  .size = PORT_SERIAL_COUNT,
-                                  .irq = IRQ_SERIAL,
-                                  .clock_hz = UART_CLOCK_HZ},
-              &serial_ops, &m->serial);
+        place(m, serial_place, &serial_ops, &m->serial);
     }
     if (o->rtc) {
         rtc_init(&m->rtc, (struct irq_line){set_irq, m, IRQ_RTC}, (struct device_clock){utc_now, m},
                  (struct device_timer){arm_rtc_timer, m});
-        place(m,
-              (struct fdt_device){.name = "rtc",
-                                  .compatible = "motorola,mc146818",
-                                  .pio = true,
-                                  .base = PORT_RTC,
-                                  .size = PORT_RTC_COUNT,
-                                  .irq = IRQ_RTC},
-              &rtc_ops, &m->rtc);
+        place(m, rtc_place, &rtc_ops, &m->rtc);
     }
-
     i8042_init(&m->i8042, requests);
-    place(m,
-          (struct fdt_device){.name = "i8042",
-                              .compatible = "intel,8042",
-                              .pio = true,
-                              .base = PORT_I8042,
-                              .size = PORT_I8042_COUNT,
-                              .irq = -1},
-          &i8042_ops, &m->i8042);
-
+    place(m, i8042_place, &i8042_ops, &m->i8042);
     post_init(&m->post);
-    place(m,
-          (struct fdt_device){.name = "post",
-                              .compatible = "kvmlens,post",
-                              .pio = true,
-                              .base = PORT_POST,
-                              .size = 1,
-                              .irq = -1},
-          &post_ops, &m->post);
-
+    place(m, post_place, &post_ops, &m->post);
     power_init(&m->power, requests);
-    place(m,
-          (struct fdt_device){.name = "power",
-                              .compatible = "kvmlens,acpi-sleep",
-                              .base = POWER_GPA,
-                              .size = POWER_SIZE,
-                              .irq = -1},
-          &power_ops, &m->power);
-
+    place(m, power_place, &power_ops, &m->power);
     if (o->debug_exit) {
+        struct fdt_device where = debug_exit_place;
+
+        where.base = o->debug_exit_iobase;
+        where.size = o->debug_exit_iosize;
         debug_exit_init(&m->debug_exit, requests);
-        place(m,
-              (struct fdt_device){.name = "debug-exit",
-                                  .compatible = "qemu,isa-debug-exit",
-                                  .pio = true,
-                                  .base = o->debug_exit_iobase,
-                                  .size = o->debug_exit_iosize,
-                                  .irq = -1},
-              &debug_exit_ops, &m->debug_exit);
+        place(m, where, &debug_exit_ops, &m->debug_exit);
     }
 }
 

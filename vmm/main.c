@@ -202,14 +202,14 @@ int main(int argc, char **argv)
     terminal_reserve_stdio();
     mallopt(M_ARENA_MAX, 1); /* a heap for each thread costs start-up time and memory */
     if (options_parse(&s.options, argc, argv, &err) < 0)
-        return fail(&err);
+        return (int)fail(&err);
     switch (s.options.mode) {
     case MODE_HELP:
-        return options_help(s.options.help_topic);
+        return (int)options_help(s.options.help_topic);
     case MODE_VERSION:
-        return options_help("version");
+        return (int)options_help("version");
     case MODE_CHECK:
-        return doctor_run();
+        return (int)doctor_run();
     case MODE_RUN:
         break;
     }
@@ -217,5 +217,5 @@ int main(int argc, char **argv)
     enum status status = run_guest(&s);
 
     close_all(&s);
-    return status;
+    return (int)status;
 }

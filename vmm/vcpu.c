@@ -31,12 +31,9 @@ void vcpu_run(struct vcpu *vcpu)
 {
     struct vm *vm = vcpu->vm;
     struct vm_exit exit;
-    uint64_t entered = 0, left = 0;
+    uint64_t entered = vm->trace ? trace_now(vm->trace) : 0;
 
     while (!atomic_load(&vm->stopping)) {
-        if (vm->trace)
-            entered = trace_now(vm->trace);
-
         int r = kvm_vcpu_run(vcpu->kvm, &exit);
 
         if (r < 0) {
@@ -44,12 +41,13 @@ void vcpu_run(struct vcpu *vcpu)
                            .kind = VM_END_RUN_ERROR, .vcpu = vcpu->index, .value = (uint32_t)-r});
             return;
         }
-        if (vm->trace)
-            left = trace_now(vm->trace);
+
+        uint64_t left = vm->trace ? trace_now(vm->trace) : 0;
+
         /* Cleared before `stopping` is read again: who kicks sets them in the opposite order. */
         if (exit.kind == VM_EXIT_INTR)
             kvm_vcpu_set_immediate_exit(vcpu->kvm, false);
-        vm_handle_exit(vcpu, &exit, entered, left);
+        entered = vm_handle_exit(vcpu, &exit, entered, left);
     }
 }
 

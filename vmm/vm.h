@@ -107,8 +107,10 @@ void vm_end(struct vm *vm, const struct vm_end *end);
 void vm_stop(struct vm *vm);
 
 /* Handles one exit: the device answers, the trace is told. ENTERED_NS and LEFT_NS are trace_now()
- * when the vCPU entered and left the guest; unused with the trace off. (exit.c) */
-void vm_handle_exit(struct vcpu *vcpu, struct vm_exit *exit, uint64_t entered_ns, uint64_t left_ns);
+ * when the vCPU entered and left the guest; unused with the trace off. Returns when it was done:
+ * looking at the clock is what a trace costs, and this is when the guest is entered next. (exit.c) */
+uint64_t vm_handle_exit(struct vcpu *vcpu, struct vm_exit *exit, uint64_t entered_ns,
+                        uint64_t left_ns);
 
 /* The body of a vCPU's thread: runs it until the VM is stopped. (vcpu.c) */
 void vcpu_run(struct vcpu *vcpu);

@@ -272,7 +272,7 @@ int kernel_load(const struct kernel_image *kernel, const struct mem *mem, struct
 
         if (!mem_ptr(mem, s->gpa, s->memsz))
             return image_error(&kernel->file, err,
-                               "cannot load %" PRIu64 " bytes at " GPA ": that is not RAM",
+                               "cannot load %" PRIu64 " bytes at GPA " GPA ": that is not RAM",
                                s->memsz, s->gpa);
         if (image_file_load(&kernel->file, s->offset, s->filesz, mem, s->gpa, err) < 0)
             return -1;

@@ -68,8 +68,10 @@ int kvm_vm_create(struct kvm_vm **out, struct error *err)
         goto fail;
     }
     vm->run_size = (size_t)ioctl(vm->kvm_fd, KVM_GET_VCPU_MMAP_SIZE, 0);
-    vm->sync_regs =
-        (ioctl(vm->kvm_fd, KVM_CHECK_EXTENSION, KVM_CAP_SYNC_REGS) & KVM_SYNC_X86_REGS) != 0;
+
+    int sync = ioctl(vm->kvm_fd, KVM_CHECK_EXTENSION, KVM_CAP_SYNC_REGS);
+
+    vm->sync_regs = sync > 0 && ((unsigned)sync & KVM_SYNC_X86_REGS) != 0;
     *out = vm;
     return 0;
 fail:
