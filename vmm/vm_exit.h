@@ -18,7 +18,7 @@ enum vm_exit_kind {
     VM_EXIT_FAIL_ENTRY,     /* the processor refused to enter the guest */
     VM_EXIT_DEBUG,          /* breakpoint or single step */
     VM_EXIT_INTR,           /* KVM_RUN was interrupted: kick, or a signal */
-    VM_EXIT_AGAIN,          /* KVM_RUN said EAGAIN: the vCPU waits for INIT/SIPI */
+    VM_EXIT_AGAIN,          /* nothing to do: EAGAIN (the vCPU waits for INIT/SIPI), SET_TPR */
     VM_EXIT_OTHER,          /* any other reason; raw_reason tells which */
     VM_EXIT_KINDS
 };

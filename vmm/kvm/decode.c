@@ -175,6 +175,9 @@ void kvm_decode_exit(struct kvm_run *run, struct vm_exit *exit)
     case KVM_EXIT_INTR:
         exit->kind = VM_EXIT_INTR;
         break;
+    case KVM_EXIT_SET_TPR: /* CR8 went down: of use to those who emulate the local APIC */
+        exit->kind = VM_EXIT_AGAIN;
+        break;
     case KVM_EXIT_UNKNOWN:
         exit->detail = run->hw.hardware_exit_reason;
         exit->detail_name = "hardware exit reason";
