@@ -8,13 +8,32 @@
 #include <string.h>
 #include <unistd.h>
 
+#define NAME_SHOWN 64 /* bytes of a guest's name that a message shows at most */
+
+static const char *guest_name; /* NULL: none */
+
+void log_set_name(const char *name)
+{
+    guest_name = name;
+}
+
+/* "kvmlens: " or "kvmlens NAME: " into LINE, which is large enough; returns its length. */
+static size_t put_prefix(char *line)
+{
+    size_t length = (size_t)sprintf(line, "kvmlens%s%.*s: ", guest_name ? " " : "", NAME_SHOWN,
+                                    guest_name ? guest_name : "");
+
+    for (size_t i = 0; i < length; i++)
+        if ((unsigned char)line[i] < ' ' || line[i] == 0x7f)
+            line[i] = '?'; /* a name may hold anything; a terminal must not obey it */
+    return length;
+}
+
 void log_say(const char *format, ...)
 {
-    static const char prefix[] = "kvmlens: ";
     char line[2048];
-    const size_t start = sizeof(prefix) - 1;
+    const size_t start = put_prefix(line);
     const size_t room = sizeof(line) - start - 1; /* one byte is the newline's */
-    memcpy(line, prefix, start);
 
     va_list args;
     va_start(args, format);

@@ -7,7 +7,11 @@
 #include <stdbool.h>
 #include <stdio.h>
 
-/* Prints "kvmlens: TEXT\n" to stderr in one write (printf format). Safe from any thread. */
+/* The guest's name (-name), shown in every message from now on; borrowed. Before any thread. */
+void log_set_name(const char *name);
+
+/* Prints "kvmlens: TEXT\n", or "kvmlens NAME: TEXT\n", to stderr in one write
+ * (printf format). Safe from any thread. */
 void log_say(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 /* True if STREAM deserves colour: a terminal, TERM set and not "dumb", NO_COLOR unset or empty

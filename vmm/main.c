@@ -203,6 +203,7 @@ int main(int argc, char **argv)
     mallopt(M_ARENA_MAX, 1); /* a heap for each thread costs start-up time and memory */
     if (options_parse(&s.options, argc, argv, &err) < 0)
         return (int)fail(&err);
+    log_set_name(s.options.name);
     switch (s.options.mode) {
     case MODE_HELP:
         return (int)options_help(s.options.help_topic);

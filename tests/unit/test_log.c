@@ -46,6 +46,24 @@ static void say_prefixes(void **state)
     assert_string_equal(line, "kvmlens: \n");
 }
 
+static void say_names_the_guest(void **state)
+{
+    (void)state;
+    char line[4096], name[300];
+    log_set_name("web1");
+    said("ended", line, sizeof(line));
+    assert_string_equal(line, "kvmlens web1: ended\n");
+    log_set_name("a\x1b[31m\n");
+    said("ended", line, sizeof(line));
+    assert_string_equal(line, "kvmlens a?[31m?: ended\n");
+    memset(name, 'n', sizeof(name) - 1);
+    name[sizeof(name) - 1] = '\0';
+    log_set_name(name);
+    said("ended", line, sizeof(line));
+    assert_int_equal(strlen(line), strlen("kvmlens : ended\n") + 64);
+    log_set_name(NULL);
+}
+
 static void say_cuts_what_is_too_long(void **state)
 {
     (void)state;
@@ -165,6 +183,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(say_prefixes),
+        cmocka_unit_test(say_names_the_guest),
         cmocka_unit_test(say_cuts_what_is_too_long),
         cmocka_unit_test(what_cannot_be_printed),
         cmocka_unit_test(colour_needs_a_terminal),
