@@ -31,11 +31,11 @@
 
 /* Memory-mapped devices */
 #define IOAPIC_GPA           0xfec00000 /* I/O APIC, in the kernel */
-#define IOAPIC_SIZE          0x1000
+#define IOAPIC_SIZE          0x1000     /* bytes */
 #define LAPIC_GPA            0xfee00000 /* local APIC, in the kernel */
-#define LAPIC_SIZE           0x1000
+#define LAPIC_SIZE           0x1000     /* bytes */
 #define POWER_GPA            0xfea00200 /* ACPI GED sleep and reset registers (see power.h) */
-#define POWER_SIZE           0x3
+#define POWER_SIZE           0x3        /* bytes */
 #define VIRTIO_MMIO_GPA      0xfeb00000 /* first virtio-mmio slot */
 #define VIRTIO_MMIO_STRIDE   0x200      /* bytes a slot */
 #define KVM_IDENTITY_MAP_GPA 0xfeffc000 /* one page KVM needs on Intel: identity map */
@@ -44,9 +44,9 @@
 /* ROM (-bios) */
 #define ROM_TOP       0x100000000 /* the ROM ends at 4 GiB */
 #define ROM_ALIAS_TOP 0x100000    /* its last 128 KiB appear again below 1 MiB */
-#define ROM_ALIAS_MAX 0x20000
-#define ROM_UNIT      0x10000    /* a ROM's size is a multiple of this (64 KiB) */
-#define ROM_MAX       0x800000   /* and at most this (8 MiB) */
-#define RESET_VECTOR  0xfffffff0 /* first instruction after reset */
+#define ROM_ALIAS_MAX 0x20000     /* how much of it (128 KiB) */
+#define ROM_UNIT      0x10000     /* a ROM's size is a multiple of this (64 KiB) */
+#define ROM_MAX       0x800000    /* and at most this (8 MiB) */
+#define RESET_VECTOR  0xfffffff0  /* first instruction after reset */
 
 #endif

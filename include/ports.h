@@ -6,14 +6,14 @@
 #define KVMLENS_PORTS_H
 
 /* Ports that kvmlens emulates: each access is an exit to userspace */
-#define PORT_I8042        0x60 /* i8042 data (0x60) and command (0x64); 5 ports */
-#define PORT_I8042_COUNT  5
-#define PORT_RTC          0x70 /* MC146818 index (0x70) and data (0x71) */
-#define PORT_RTC_COUNT    2
-#define PORT_POST         0x80 /* POST code; guests also write milestones here */
-#define PORT_DEBUG_EXIT   0xf4 /* isa-debug-exit, where -device places it by default (QEMU: 0x501) */
+#define PORT_I8042        0x60  /* i8042 data (0x60) and command (0x64); 5 ports */
+#define PORT_I8042_COUNT  5     /* ports */
+#define PORT_RTC          0x70  /* MC146818 index (0x70) and data (0x71) */
+#define PORT_RTC_COUNT    2     /* ports */
+#define PORT_POST         0x80  /* POST code; guests also write milestones here */
+#define PORT_DEBUG_EXIT   0xf4  /* isa-debug-exit, where guests look for it (iobase=0xf4) */
 #define PORT_SERIAL       0x3f8 /* 16550A UART, COM1 */
-#define PORT_SERIAL_COUNT 8
+#define PORT_SERIAL_COUNT 8     /* ports */
 
 /* Ports that KVM emulates in the kernel: no exit to userspace */
 #define PORT_PIC_MASTER 0x20  /* 8259A master: 0x20, 0x21 */

@@ -8,10 +8,10 @@
 
 #include <stdint.h>
 
-#define PVH_NOTE_NAME "Xen"
+#define PVH_NOTE_NAME "Xen"      /* owner of the ELF note */
 #define PVH_NOTE_TYPE 18         /* XEN_ELFNOTE_PHYS32_ENTRY: 32-bit physical entry address */
 #define PVH_MAGIC     0x336ec578 /* "xEn3" with bit 7 of the E set */
-#define PVH_VERSION   1
+#define PVH_VERSION   1          /* of hvm_start_info: with a memory map */
 
 struct hvm_start_info {
     uint32_t magic;   /* PVH_MAGIC */
