@@ -28,6 +28,7 @@ struct session {
     struct signals signals;
     struct chardev console;
     struct machine *machine; /* the running one */
+    struct vm_end stop;      /* what ends kvmlens from outside; VM_END_NONE until then */
 };
 
 static enum status fail(const struct error *err)
@@ -38,18 +39,22 @@ static enum status fail(const struct error *err)
 
 /* --- events from outside ---------------------------------------------------------------------- */
 
+/* It is kept, because a guest that resets at the same moment must not come back to life. */
+static void end_session(struct session *s, const struct vm_end *end)
+{
+    s->stop = *end;
+    machine_end(s->machine, end);
+    signals_limit_end();
+}
+
 static void end_by_signal(void *session, int signal)
 {
-    struct session *s = session;
-
-    machine_end(s->machine, &(struct vm_end){.kind = VM_END_SIGNAL, .value = (uint32_t)signal});
+    end_session(session, &(struct vm_end){.kind = VM_END_SIGNAL, .value = (uint32_t)signal});
 }
 
 static void end_from_terminal(void *session)
 {
-    struct session *s = session;
-
-    machine_end(s->machine, &(struct vm_end){.kind = VM_END_QUIT});
+    end_session(session, &(struct vm_end){.kind = VM_END_QUIT});
 }
 
 static void leave_terminal(void *session)
@@ -105,13 +110,25 @@ static int open_host(struct session *s, struct error *err)
     s->signals.stopping = leave_terminal;
     s->signals.continued = take_terminal;
     s->signals.opaque = s;
-    if (signals_open(&s->signals, &s->loop, err) < 0 ||
-        chardev_open(&s->console, &s->loop, &s->options, err) < 0)
+    /* The opening of a FIFO may wait for its reader: signals work as usual until then. */
+    if (chardev_open(&s->console, &s->loop, &s->options, err) < 0 ||
+        signals_open(&s->signals, &s->loop, err) < 0)
         return -1;
     s->host_open = true;
+    chardev_take_terminal(&s->console);
     s->console.quit = end_from_terminal;
     s->console.quit_opaque = s;
     return 0;
+}
+
+static void close_host(struct session *s)
+{
+    if (!s->host_open)
+        return;
+    s->host_open = false;
+    chardev_close(&s->console);
+    signals_close(&s->signals, &s->loop);
+    loop_close(&s->loop);
 }
 
 /* --- the VM ------------------------------------------------------------------------------------- */
@@ -121,33 +138,36 @@ static enum status run_once(struct session *s, const struct machine_config *conf
 {
     struct error err;
     struct vm_end end;
-    enum status status;
 
     *again = false;
     if (machine_create(&s->machine, config, &err) < 0)
         return fail(&err);
-    if (machine_run(s->machine, &end, &err) < 0) {
-        status = fail(&err);
-    } else {
-        *again = end.kind == VM_END_RESET && !s->options.no_reboot;
-        if (!*again)
-            terminal_restore(); /* the report wants a terminal that is not raw */
-        status = report_end(machine_vm(s->machine),
-                            s->options.kernel ? s->images.kernel.file.fd : -1, stderr);
-    }
+    if (s->stop.kind != VM_END_NONE)
+        machine_end(s->machine, &s->stop);
+
+    int r = machine_run(s->machine, &end, &err);
+
+    *again = r == 0 && end.kind == VM_END_RESET && !s->options.no_reboot;
     /* The last machine is left to the end of the process: while a VM's memory is still mapped, KVM
      * takes several times as long to take it down (it waits for readers of the MMU notifiers). */
     if (*again) {
         machine_destroy(s->machine);
         s->machine = NULL;
+        return STATUS_POWEROFF;
     }
-    return status;
+    /* The report wants a terminal that is not raw, and may meet a reader that is not there. */
+    close_host(s);
+    if (r < 0)
+        return fail(&err);
+    return report_end(machine_vm(s->machine), s->options.kernel ? s->images.kernel.file.fd : -1,
+                      stderr);
 }
 
 static enum status run_guest(struct session *s)
 {
     struct error err;
 
+    signals_let_writes_fail();
     if (open_images(s, &err) < 0)
         return fail(&err);
     if (s->options.dumpdtb)
@@ -178,11 +198,7 @@ static void close_all(struct session *s)
 {
     struct error err;
 
-    if (s->host_open) {
-        chardev_close(&s->console);
-        signals_close(&s->signals, &s->loop);
-        loop_close(&s->loop);
-    }
+    close_host(s);
     if (trace_finish(s->trace, &err) < 0)
         fail(&err);
     symbols_free(s->symbols);
@@ -193,7 +209,8 @@ static void close_all(struct session *s)
 
 int main(int argc, char **argv)
 {
-    struct session s = {
+    /* Static, because the last machine is left to the end of the process, and leak checkers look. */
+    static struct session s = {
         .images = {.kernel.file.fd = -1, .initrd.fd = -1, .rom.fd = -1},
         .loop.wake_fd = -1,
     };

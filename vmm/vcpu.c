@@ -23,8 +23,12 @@ static void ignore_kick(int signal)
 void vcpu_accept_kicks(void)
 {
     struct sigaction action = {.sa_handler = ignore_kick}; /* no SA_RESTART: ioctl must return */
+    sigset_t kick;
 
     sigaction(KICK_SIGNAL, &action, NULL);
+    sigemptyset(&kick);
+    sigaddset(&kick, KICK_SIGNAL);
+    pthread_sigmask(SIG_UNBLOCK, &kick, NULL); /* whoever started kvmlens may have blocked it */
 }
 
 void vcpu_run(struct vcpu *vcpu)

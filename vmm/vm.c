@@ -141,15 +141,16 @@ void vm_end(struct vm *vm, const struct vm_end *end)
 
 void vm_stop(struct vm *vm)
 {
-    /* With the lock, so that no vCPU misses it on its way into the wait for vm_run(). */
+    /* With the lock, so that no vCPU misses it on its way into the wait for vm_run(), and none is
+     * being created. */
     pthread_mutex_lock(&vm->start_lock);
     atomic_store(&vm->stopping, true);
     pthread_cond_broadcast(&vm->start_change);
-    pthread_mutex_unlock(&vm->start_lock);
-
     for (unsigned i = 0; i < vm->vcpu_count; i++)
         if (vm->vcpu[i].started && vm->vcpu[i].kvm)
             vcpu_kick(&vm->vcpu[i]);
+    pthread_mutex_unlock(&vm->start_lock);
+
     for (unsigned i = 0; i < vm->vcpu_count; i++) {
         if (vm->vcpu[i].started)
             pthread_join(vm->vcpu[i].thread, NULL);

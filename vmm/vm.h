@@ -102,8 +102,8 @@ void vm_run(struct vm *vm);
 /* Ends the VM, unless somebody did already; *end is copied. From any thread, never blocks. */
 void vm_end(struct vm *vm, const struct vm_end *end);
 
-/* Makes every vCPU leave the guest (or give up waiting for it) and its thread end. Not from a vCPU's thread, and without the
- * device lock. */
+/* Makes every vCPU leave the guest (or give up waiting for it) and its thread end. Not from a
+ * vCPU's thread, and without the device lock. */
 void vm_stop(struct vm *vm);
 
 /* Handles one exit: the device answers, the trace is told. ENTERED_NS and LEFT_NS are trace_now()
@@ -115,7 +115,8 @@ uint64_t vm_handle_exit(struct vcpu *vcpu, struct vm_exit *exit, uint64_t entere
 /* The body of a vCPU's thread: runs it until the VM is stopped. (vcpu.c) */
 void vcpu_run(struct vcpu *vcpu);
 
-/* Installs the handler of the signal that vcpu_kick() sends; once, before any thread. (vcpu.c) */
+/* Lets the threads that are started from now on receive the signal that vcpu_kick() sends.
+ * (vcpu.c) */
 void vcpu_accept_kicks(void);
 
 /* Makes a vCPU leave KVM_RUN, or not enter it. From any thread. (vcpu.c) */

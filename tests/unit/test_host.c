@@ -1,6 +1,5 @@
 /*
- * test_host.c: the event loop, and the host's end of the serial line, over real pipes, files and
- * pseudo-terminals.
+ * test_host.c: the host's end of the serial line, over real pipes, files and pseudo-terminals.
  */
 #include "host/chardev.h"
 #include "host/loop.h"
@@ -15,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -22,120 +22,6 @@
 #define MS 1000000ull
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-
-/* --- loop --------------------------------------------------------------------------------------- */
-
-struct ticker {
-    struct loop *loop;
-    struct loop_timer timer;
-    unsigned count, quit_at;
-    uint64_t last;
-};
-
-static void tick(void *opaque)
-{
-    struct ticker *t = opaque;
-
-    t->last = loop_now();
-    if (++t->count == t->quit_at)
-        loop_quit(t->loop);
-    else
-        loop_arm(t->loop, &t->timer, t->last + 2 * MS);
-}
-
-static void timers_fire_in_time_and_can_rearm(void **state)
-{
-    struct loop loop;
-    struct ticker t = {.loop = &loop, .quit_at = 5};
-
-    (void)state;
-    assert_int_equal(loop_init(&loop), 0);
-    t.timer = (struct loop_timer){.fire = tick, .opaque = &t};
-    assert_int_equal(loop_add_timer(&loop, &t.timer), 0);
-
-    uint64_t start = loop_now();
-
-    loop_arm(&loop, &t.timer, start + 5 * MS);
-    assert_int_equal(loop_run(&loop, &lock), 0);
-    assert_int_equal(t.count, 5);
-    assert_true(t.last - start >= 13 * MS);
-    loop_close(&loop);
-}
-
-static void disarmed_timers_do_not_fire(void **state)
-{
-    struct loop loop;
-    struct ticker never = {.loop = &loop, .quit_at = 100}, end = {.loop = &loop, .quit_at = 1};
-
-    (void)state;
-    assert_int_equal(loop_init(&loop), 0);
-    never.timer = (struct loop_timer){.fire = tick, .opaque = &never};
-    end.timer = (struct loop_timer){.fire = tick, .opaque = &end};
-    loop_add_timer(&loop, &never.timer);
-    loop_add_timer(&loop, &end.timer);
-    loop_arm(&loop, &never.timer, loop_now() + MS);
-    loop_arm(&loop, &never.timer, 0);
-    loop_arm(&loop, &end.timer, loop_now() + 5 * MS);
-    assert_int_equal(loop_run(&loop, &lock), 0);
-    assert_int_equal(never.count, 0);
-    loop_close(&loop);
-}
-
-static void *quit_from_another_thread(void *loop)
-{
-    usleep(2000);
-    loop_quit(loop);
-    return NULL;
-}
-
-static void another_thread_can_end_a_waiting_loop_and_it_runs_again(void **state)
-{
-    struct loop loop;
-    pthread_t thread;
-
-    (void)state;
-    assert_int_equal(loop_init(&loop), 0);
-    for (unsigned i = 0; i < 2; i++) {
-        pthread_create(&thread, NULL, quit_from_another_thread, &loop);
-        assert_int_equal(loop_run(&loop, &lock), 0);
-        pthread_join(thread, NULL);
-    }
-    loop_close(&loop);
-}
-
-static void a_quit_before_the_run_is_not_lost(void **state)
-{
-    struct loop loop;
-
-    (void)state;
-    assert_int_equal(loop_init(&loop), 0);
-    loop_quit(&loop);
-    alarm(10);
-    assert_int_equal(loop_run(&loop, &lock), 0);
-    alarm(0);
-    loop_close(&loop);
-}
-
-static void the_loop_says_when_it_is_full(void **state)
-{
-    struct loop loop;
-    struct loop_fd fds[LOOP_FDS_MAX + 1] = {0};
-    struct loop_timer timers[LOOP_TIMERS_MAX + 1] = {0};
-
-    (void)state;
-    assert_int_equal(loop_init(&loop), 0);
-    for (unsigned i = 0; i < LOOP_FDS_MAX; i++)
-        assert_int_equal(loop_add_fd(&loop, &fds[i]), 0);
-    assert_int_equal(loop_add_fd(&loop, &fds[LOOP_FDS_MAX]), -ENOSPC);
-    loop_remove_fd(&loop, &fds[0]);
-    assert_int_equal(loop_add_fd(&loop, &fds[LOOP_FDS_MAX]), 0);
-    for (unsigned i = 0; i < LOOP_TIMERS_MAX; i++)
-        assert_int_equal(loop_add_timer(&loop, &timers[i]), 0);
-    assert_int_equal(loop_add_timer(&loop, &timers[LOOP_TIMERS_MAX]), -ENOSPC);
-    loop_close(&loop);
-}
-
-/* --- chardev ------------------------------------------------------------------------------------ */
 
 /* A guest's end with a receiver of `room` bytes. */
 struct guest {
@@ -209,17 +95,24 @@ static void restore_stdio(void)
     }
 }
 
-static struct guest *open_guest(enum serial_kind kind, const char *path, unsigned room)
+static struct guest *open_line(enum serial_kind kind, const char *path)
 {
     struct guest *g = calloc(1, sizeof *g);
     struct options options = {.serial = kind, .serial_path = path};
     struct error err;
 
     assert_int_equal(loop_init(&g->loop), 0);
-    g->room = room;
     assert_int_equal(chardev_open(&g->dev, &g->loop, &options, &err), 0);
     g->dev.quit = guest_quit;
     g->dev.quit_opaque = g;
+    return g;
+}
+
+static struct guest *open_guest(enum serial_kind kind, const char *path, unsigned room)
+{
+    struct guest *g = open_line(kind, path);
+
+    g->room = room;
     chardev_connect(
         &g->dev, &(struct chardev_peer){guest_room, guest_receive, guest_break, guest_writable, g});
     return g;
@@ -232,16 +125,20 @@ static void close_guest(struct guest *g)
     free(g);
 }
 
-/* Runs the loop until it quits or nothing has happened for a while. */
+static void quit_loop(void *loop)
+{
+    loop_quit(loop);
+}
+
+/* Runs the loop until it quits, or for a while. */
 static void run(struct guest *g)
 {
-    struct ticker limit = {.loop = &g->loop, .quit_at = 1};
+    struct loop_timer limit = {
+        .deadline = loop_now() + 50 * MS, .fire = quit_loop, .opaque = &g->loop};
 
-    limit.timer = (struct loop_timer){.fire = tick, .opaque = &limit};
-    loop_add_timer(&g->loop, &limit.timer);
-    loop_arm(&g->loop, &limit.timer, loop_now() + 50 * MS);
+    loop_add_timer(&g->loop, &limit);
     assert_int_equal(loop_run(&g->loop, &lock), 0);
-    loop_remove_timer(&g->loop, &limit.timer);
+    loop_remove_timer(&g->loop, &limit);
 }
 
 static void input_through_a_pipe(const char *text, size_t size, enum serial_kind kind,
@@ -308,6 +205,25 @@ static void ctrl_a_x_works_though_the_guest_does_not_listen(void **state)
     (void)state;
     input_through_a_pipe("0123456789012345678901234567890123456789\001x", 42, SERIAL_MON_STDIO, 3,
                          check_quit_despite_deaf_guest);
+}
+
+static void ctrl_a_x_works_without_a_serial_port(void **state)
+{
+    int pipe_fd[2];
+
+    (void)state;
+    assert_int_equal(pipe(pipe_fd), 0);
+    redirect_stdio(pipe_fd[0], -1);
+
+    struct guest *g = open_line(SERIAL_MON_STDIO, NULL);
+
+    assert_int_equal(write(pipe_fd[1], "\001x", 2), 2);
+    run(g);
+    restore_stdio();
+    assert_true(g->quit);
+    close_guest(g);
+    close(pipe_fd[0]);
+    close(pipe_fd[1]);
 }
 
 static void a_full_receiver_gets_the_rest_later_in_order(void **state)
@@ -420,6 +336,31 @@ static void a_file_gets_the_output_and_a_bad_path_is_said(void **state)
     loop_close(&loop);
 }
 
+static void a_fifo_that_nobody_reads_makes_the_sender_wait(void **state)
+{
+    char path[] = "/tmp/kvmlens-test-XXXXXX";
+    unsigned sent = 0;
+    int fd = mkstemp(path), reader;
+
+    (void)state;
+    close(fd);
+    unlink(path);
+    assert_int_equal(mkfifo(path, 0600), 0);
+    reader = open(path, O_RDONLY | O_NONBLOCK);
+    assert_true(reader >= 0);
+
+    struct guest *g = open_guest(SERIAL_FILE, path, 16);
+
+    alarm(10);
+    while (sent < 10000000 && chardev_send(&g->dev, 'x'))
+        sent++;
+    alarm(0);
+    assert_in_range(sent, 1, 9999999);
+    close_guest(g);
+    close(reader);
+    unlink(path);
+}
+
 static void a_pty_talks_both_ways_and_survives_a_hang_up(void **state)
 {
     char text[8] = {0};
@@ -454,18 +395,15 @@ static void a_pty_talks_both_ways_and_survives_a_hang_up(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(timers_fire_in_time_and_can_rearm),
-        cmocka_unit_test(disarmed_timers_do_not_fire),
-        cmocka_unit_test(another_thread_can_end_a_waiting_loop_and_it_runs_again),
-        cmocka_unit_test(a_quit_before_the_run_is_not_lost),
-        cmocka_unit_test(the_loop_says_when_it_is_full),
         cmocka_unit_test(stdin_reaches_the_guest),
         cmocka_unit_test(ctrl_a_is_an_escape_only_on_mon_stdio),
         cmocka_unit_test(ctrl_a_x_works_though_the_guest_does_not_listen),
+        cmocka_unit_test(ctrl_a_x_works_without_a_serial_port),
         cmocka_unit_test(a_full_receiver_gets_the_rest_later_in_order),
         cmocka_unit_test(a_full_pipe_makes_the_sender_wait),
         cmocka_unit_test(a_vanished_reader_and_a_full_disk_drop_the_output),
         cmocka_unit_test(a_file_gets_the_output_and_a_bad_path_is_said),
+        cmocka_unit_test(a_fifo_that_nobody_reads_makes_the_sender_wait),
         cmocka_unit_test(a_pty_talks_both_ways_and_survives_a_hang_up),
     };
 

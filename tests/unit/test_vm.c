@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdlib.h>
@@ -111,6 +112,34 @@ static void a_kick_without_a_stop_goes_on(void **state)
     assert_true(vm.vcpu[0].exits > 1);
     assert_int_equal(vm.end.kind, VM_END_NONE);
     destroy_vm(&vm);
+}
+
+static void stop_works_while_vcpus_are_created(void **state)
+{
+    (void)state;
+    for (unsigned i = 0; i < 100; i++) {
+        struct vm vm;
+        struct error err;
+
+        assert_int_equal(vm_create(&vm, FAKE_VCPUS, NULL, &err), 0);
+        assert_int_equal(vm_create_vcpus(&vm, &err), 0);
+        destroy_vm(&vm);
+    }
+}
+
+static void kicks_arrive_though_the_parent_blocked_the_signal(void **state)
+{
+    struct vm vm;
+    sigset_t kick, before, after;
+
+    (void)state;
+    sigemptyset(&kick);
+    sigaddset(&kick, SIGRTMIN);
+    pthread_sigmask(SIG_BLOCK, &kick, &before);
+    make_vm(&vm, 1);
+    pthread_sigmask(SIG_SETMASK, &before, &after);
+    destroy_vm(&vm);
+    assert_false(sigismember(&after, SIGRTMIN));
 }
 
 static void the_dying_vcpu_ends_the_vm(void **state)
@@ -254,6 +283,8 @@ int main(void)
         TEST(stop_works_at_any_moment_after_start),
         TEST(a_kick_between_look_and_run_is_not_lost),
         TEST(a_kick_without_a_stop_goes_on),
+        TEST(stop_works_while_vcpus_are_created),
+        TEST(kicks_arrive_though_the_parent_blocked_the_signal),
         TEST(the_dying_vcpu_ends_the_vm),
         TEST(a_failing_run_is_said),
         TEST(failures_to_create_leave_nothing_behind),

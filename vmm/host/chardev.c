@@ -220,25 +220,21 @@ void chardev_connect(struct chardev *dev, const struct chardev_peer *peer)
 
 static void open_stdio(struct chardev *dev, bool escape)
 {
-    struct stat st;
-
     dev->stdio = true;
     dev->name = "stdout";
     dev->escape = escape;
     dev->in.fd = STDIN_FILENO;
+    dev->in.events = POLLIN; /* Ctrl-A x must work though the guest may have no serial port */
     dev->out.fd = STDOUT_FILENO;
     dev->is_tty = isatty(STDIN_FILENO);
-    dev->always_ready = fstat(STDOUT_FILENO, &st) == 0 && S_ISREG(st.st_mode);
-    terminal_raw(!escape);
 }
 
 static int open_file(struct chardev *dev, const char *path, struct error *err)
 {
-    dev->out.fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+    dev->out.fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_NOCTTY | O_CLOEXEC, 0666);
     if (dev->out.fd < 0)
         return error_set(err, STATUS_USAGE, "-serial file:%s: %s", path, strerror(errno));
     dev->name = path;
-    dev->always_ready = true;
     return 0;
 }
 
@@ -270,6 +266,7 @@ static int open_pty(struct chardev *dev, struct error *err)
 int chardev_open(struct chardev *dev, struct loop *loop, const struct options *options,
                  struct error *err)
 {
+    struct stat st;
     int r = 0;
 
     *dev = (struct chardev){
@@ -292,6 +289,7 @@ int chardev_open(struct chardev *dev, struct loop *loop, const struct options *o
     case SERIAL_NULL:
         break;
     }
+    dev->always_ready = r == 0 && fstat(dev->out.fd, &st) == 0 && S_ISREG(st.st_mode);
     if (r == 0 && (loop_add_fd(loop, &dev->in) < 0 || loop_add_fd(loop, &dev->out) < 0 ||
                    loop_add_timer(loop, &dev->reconnect) < 0))
         r = error_set(err, STATUS_INTERNAL, "the event loop is full");

@@ -31,7 +31,7 @@ struct chardev {
     struct loop_fd in, out;      /* fd -1: no such direction */
     struct loop_timer reconnect; /* looks whether somebody opened the pty */
     bool stdio, is_tty, is_pty;
-    bool always_ready;                /* the output is a file: writing never waits */
+    bool always_ready;                /* the output is a regular file: writing never waits */
     bool escape;                      /* Ctrl-A is the escape character */
     bool escaped;                     /* it came, and its command has not */
     bool input_ended;                 /* end of file: stop reading for good */
@@ -44,12 +44,12 @@ struct chardev {
     void *quit_opaque;
 };
 
-/* Opens what OPTIONS->serial asks for, and puts the terminal in raw mode if that is it. -1 with
- * *err if a file or pty cannot be opened. */
+/* Opens what OPTIONS->serial asks for. -1 with *err if a file or pty cannot be opened. */
 int chardev_open(struct chardev *dev, struct loop *loop, const struct options *options,
                  struct error *err);
 
-/* Puts the terminal in raw mode again after kvmlens was stopped and continued. */
+/* Puts the terminal in raw mode, if the serial line goes there: at the start, and again after
+ * kvmlens was stopped and continued. */
 void chardev_take_terminal(const struct chardev *dev);
 
 /* Stops, restores the terminal, closes what chardev_open() opened. */

@@ -127,7 +127,7 @@ int loop_run(struct loop *loop, pthread_mutex_t *lock)
     int result = 0;
 
     pthread_mutex_lock(lock);
-    while (!atomic_load(&loop->quit)) {
+    do {
         unsigned n = 0;
         struct timespec wait;
         bool limited = next_wait(loop, &wait);
@@ -159,7 +159,7 @@ int loop_run(struct loop *loop, pthread_mutex_t *lock)
             if (polled[i].revents && asked[i]->events)
                 asked[i]->ready(asked[i]->opaque, polled[i].revents);
         fire_timers(loop);
-    }
+    } while (!atomic_load(&loop->quit));
     atomic_store(&loop->quit, false); /* the next machine uses the same loop */
     pthread_mutex_unlock(lock);
     return result;

@@ -52,8 +52,9 @@ void loop_remove_timer(struct loop *loop, struct loop_timer *timer);
 void loop_want(struct loop *loop, struct loop_fd *fd, short events);
 void loop_arm(struct loop *loop, struct loop_timer *timer, uint64_t deadline);
 
-/* Calls what is due until loop_quit(). LOCK is held during every callback, and not while waiting.
- * 0, or -errno when poll(2) fails. */
+/* Calls what is due until loop_quit(), at least once, so that nothing starves however soon the
+ * loop is left. LOCK is held during every callback, and not while waiting. 0, or -errno when
+ * poll(2) fails. */
 int loop_run(struct loop *loop, pthread_mutex_t *lock);
 
 /* Makes loop_run() return. From any thread. */

@@ -3,12 +3,20 @@
  */
 #include "signals.h"
 
+#include "terminal.h"
+
 #include <errno.h>
 #include <poll.h>
-#include <signal.h>
 #include <string.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
+
+#define END_S 5 /* for what is still to be written when kvmlens is told to end */
+
+static const int deadly[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT};
+static const int job_control[] = {SIGTSTP, SIGCONT};
+
+#define COUNT(array) (sizeof array / sizeof *array)
 
 static void signal_ready(void *opaque, short revents)
 {
@@ -32,21 +40,30 @@ static void signal_ready(void *opaque, short revents)
     }
 }
 
+void signals_let_writes_fail(void)
+{
+    signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN);
+}
+
+static void add_unless_ignored(sigset_t *set, const int *list, size_t count)
+{
+    struct sigaction old;
+
+    for (size_t i = 0; i < count; i++)
+        if (sigaction(list[i], NULL, &old) == 0 && old.sa_handler != SIG_IGN)
+            sigaddset(set, list[i]);
+}
+
 int signals_open(struct signals *signals, struct loop *loop, struct error *err)
 {
-    static const int handled[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGTSTP, SIGCONT};
-    struct sigaction old;
-    sigset_t set;
-
-    signal(SIGPIPE, SIG_IGN); /* a vanished reader is an errno, not a death */
-    sigemptyset(&set);
-    for (size_t i = 0; i < sizeof handled / sizeof *handled; i++)
-        if (sigaction(handled[i], NULL, &old) == 0 && old.sa_handler != SIG_IGN)
-            sigaddset(&set, handled[i]);
-    pthread_sigmask(SIG_BLOCK, &set, NULL);
+    sigemptyset(&signals->set);
+    add_unless_ignored(&signals->set, deadly, COUNT(deadly));
+    add_unless_ignored(&signals->set, job_control, COUNT(job_control));
+    pthread_sigmask(SIG_BLOCK, &signals->set, NULL);
 
     signals->fd = (struct loop_fd){
-        .fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK),
+        .fd = signalfd(-1, &signals->set, SFD_CLOEXEC | SFD_NONBLOCK),
         .events = POLLIN,
         .ready = signal_ready,
         .opaque = signals,
@@ -56,9 +73,40 @@ int signals_open(struct signals *signals, struct loop *loop, struct error *err)
     return 0;
 }
 
+static void limit_end(int signal)
+{
+    (void)signal;
+    signals_limit_end();
+}
+
 void signals_close(struct signals *signals, struct loop *loop)
 {
+    struct sigaction action = {.sa_handler = limit_end, .sa_flags = SA_RESTART};
+
+    for (size_t i = 0; i < COUNT(deadly); i++)
+        if (sigismember(&signals->set, deadly[i]))
+            sigaction(deadly[i], &action, NULL);
+    pthread_sigmask(SIG_UNBLOCK, &signals->set, NULL);
     loop_remove_fd(loop, &signals->fd);
     if (signals->fd.fd >= 0)
         close(signals->fd.fd);
+}
+
+static void give_up(int signal)
+{
+    (void)signal;
+    terminal_restore();
+    _exit(STATUS_SIGNAL);
+}
+
+void signals_limit_end(void)
+{
+    struct sigaction action = {.sa_handler = give_up};
+    sigset_t set;
+
+    sigaction(SIGALRM, &action, NULL);
+    sigemptyset(&set);
+    sigaddset(&set, SIGALRM);
+    pthread_sigmask(SIG_UNBLOCK, &set, NULL);
+    alarm(END_S);
 }

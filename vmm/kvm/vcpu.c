@@ -93,12 +93,27 @@ void kvm_vcpu_set_immediate_exit(struct kvm_vcpu *vcpu, bool on)
     X(RCX, rcx)                                                                                    \
     X(RDX, rdx)                                                                                    \
     X(RBX, rbx)                                                                                    \
-    X(RSP, rsp) X(RBP, rbp) X(RSI, rsi) X(RDI, rdi) X(R8, r8) X(R9, r9) X(R10, r10) X(R11, r11)    \
-        X(R12, r12) X(R13, r13) X(R14, r14) X(R15, r15)
+    X(RSP, rsp)                                                                                    \
+    X(RBP, rbp)                                                                                    \
+    X(RSI, rsi)                                                                                    \
+    X(RDI, rdi)                                                                                    \
+    X(R8, r8)                                                                                      \
+    X(R9, r9)                                                                                      \
+    X(R10, r10)                                                                                    \
+    X(R11, r11)                                                                                    \
+    X(R12, r12)                                                                                    \
+    X(R13, r13)                                                                                    \
+    X(R14, r14)                                                                                    \
+    X(R15, r15)
 #define SEGMENTS(X)                                                                                \
     X(SEG_ES, es)                                                                                  \
     X(SEG_CS, cs)                                                                                  \
-    X(SEG_SS, ss) X(SEG_DS, ds) X(SEG_FS, fs) X(SEG_GS, gs) X(SEG_LDT, ldt) X(SEG_TR, tr)
+    X(SEG_SS, ss)                                                                                  \
+    X(SEG_DS, ds)                                                                                  \
+    X(SEG_FS, fs)                                                                                  \
+    X(SEG_GS, gs)                                                                                  \
+    X(SEG_LDT, ldt)                                                                                \
+    X(SEG_TR, tr)
 
 static struct cpu_segment segment_from_kvm(const struct kvm_segment *s)
 {

@@ -1,0 +1,272 @@
+/*
+ * test_loop.c: the event loop: timers, ends, and signals as its events.
+ */
+#include "host/loop.h"
+#include "host/signals.h"
+
+#include <errno.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#define MS 1000000ull
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+
+/* --- loop --------------------------------------------------------------------------------------- */
+
+struct ticker {
+    struct loop *loop;
+    struct loop_timer timer;
+    unsigned count, quit_at;
+    uint64_t last;
+};
+
+static void tick(void *opaque)
+{
+    struct ticker *t = opaque;
+
+    t->last = loop_now();
+    if (++t->count == t->quit_at)
+        loop_quit(t->loop);
+    else
+        loop_arm(t->loop, &t->timer, t->last + 2 * MS);
+}
+
+static void timers_fire_in_time_and_can_rearm(void **state)
+{
+    struct loop loop;
+    struct ticker t = {.loop = &loop, .quit_at = 5};
+
+    (void)state;
+    assert_int_equal(loop_init(&loop), 0);
+    t.timer = (struct loop_timer){.fire = tick, .opaque = &t};
+    assert_int_equal(loop_add_timer(&loop, &t.timer), 0);
+
+    uint64_t start = loop_now();
+
+    loop_arm(&loop, &t.timer, start + 5 * MS);
+    assert_int_equal(loop_run(&loop, &lock), 0);
+    assert_int_equal(t.count, 5);
+    assert_true(t.last - start >= 13 * MS);
+    loop_close(&loop);
+}
+
+static void disarmed_timers_do_not_fire(void **state)
+{
+    struct loop loop;
+    struct ticker never = {.loop = &loop, .quit_at = 100}, end = {.loop = &loop, .quit_at = 1};
+
+    (void)state;
+    assert_int_equal(loop_init(&loop), 0);
+    never.timer = (struct loop_timer){.fire = tick, .opaque = &never};
+    end.timer = (struct loop_timer){.fire = tick, .opaque = &end};
+    loop_add_timer(&loop, &never.timer);
+    loop_add_timer(&loop, &end.timer);
+    loop_arm(&loop, &never.timer, loop_now() + MS);
+    loop_arm(&loop, &never.timer, 0);
+    loop_arm(&loop, &end.timer, loop_now() + 5 * MS);
+    assert_int_equal(loop_run(&loop, &lock), 0);
+    assert_int_equal(never.count, 0);
+    loop_close(&loop);
+}
+
+static void *quit_from_another_thread(void *loop)
+{
+    usleep(2000);
+    loop_quit(loop);
+    return NULL;
+}
+
+static void another_thread_can_end_a_waiting_loop_and_it_runs_again(void **state)
+{
+    struct loop loop;
+    pthread_t thread;
+
+    (void)state;
+    assert_int_equal(loop_init(&loop), 0);
+    for (unsigned i = 0; i < 2; i++) {
+        pthread_create(&thread, NULL, quit_from_another_thread, &loop);
+        assert_int_equal(loop_run(&loop, &lock), 0);
+        pthread_join(thread, NULL);
+    }
+    loop_close(&loop);
+}
+
+static void a_quit_before_the_run_is_not_lost_and_nothing_starves(void **state)
+{
+    struct loop loop;
+    struct ticker due = {.loop = &loop};
+
+    (void)state;
+    assert_int_equal(loop_init(&loop), 0);
+    due.timer = (struct loop_timer){.deadline = 1, .fire = tick, .opaque = &due};
+    loop_add_timer(&loop, &due.timer);
+    loop_quit(&loop);
+    alarm(10);
+    assert_int_equal(loop_run(&loop, &lock), 0);
+    alarm(0);
+    assert_int_equal(due.count, 1);
+    loop_close(&loop);
+}
+
+static void the_loop_says_when_it_is_full(void **state)
+{
+    struct loop loop;
+    struct loop_fd fds[LOOP_FDS_MAX + 1] = {0};
+    struct loop_timer timers[LOOP_TIMERS_MAX + 1] = {0};
+
+    (void)state;
+    assert_int_equal(loop_init(&loop), 0);
+    for (unsigned i = 0; i < LOOP_FDS_MAX; i++)
+        assert_int_equal(loop_add_fd(&loop, &fds[i]), 0);
+    assert_int_equal(loop_add_fd(&loop, &fds[LOOP_FDS_MAX]), -ENOSPC);
+    loop_remove_fd(&loop, &fds[0]);
+    assert_int_equal(loop_add_fd(&loop, &fds[LOOP_FDS_MAX]), 0);
+    for (unsigned i = 0; i < LOOP_TIMERS_MAX; i++)
+        assert_int_equal(loop_add_timer(&loop, &timers[i]), 0);
+    assert_int_equal(loop_add_timer(&loop, &timers[LOOP_TIMERS_MAX]), -ENOSPC);
+    loop_close(&loop);
+}
+
+/* --- signals ------------------------------------------------------------------------------------ */
+
+struct session {
+    struct loop loop;
+    struct signals signals;
+    int deadly;
+    bool continued;
+};
+
+static void see_deadly(void *opaque, int signal)
+{
+    struct session *s = opaque;
+
+    s->deadly = signal;
+    loop_quit(&s->loop);
+}
+
+static void see_continued(void *opaque)
+{
+    struct session *s = opaque;
+
+    s->continued = true;
+    loop_quit(&s->loop);
+}
+
+static void open_signals(struct session *s)
+{
+    struct error err;
+
+    *s = (struct session){
+        .signals = {.deadly = see_deadly, .continued = see_continued, .opaque = s}};
+    assert_int_equal(loop_init(&s->loop), 0);
+    assert_int_equal(signals_open(&s->signals, &s->loop, &err), 0);
+}
+
+static void close_signals(struct session *s)
+{
+    signals_close(&s->signals, &s->loop);
+    loop_close(&s->loop);
+}
+
+static void signals_are_events_of_the_loop(void **state)
+{
+    static const int deadly[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT};
+    struct session s;
+
+    (void)state;
+    open_signals(&s);
+    for (size_t i = 0; i < sizeof deadly / sizeof *deadly; i++) {
+        raise(deadly[i]);
+        assert_int_equal(loop_run(&s.loop, &lock), 0);
+        assert_int_equal(s.deadly, deadly[i]);
+    }
+    raise(SIGCONT);
+    assert_int_equal(loop_run(&s.loop, &lock), 0);
+    assert_true(s.continued);
+    close_signals(&s);
+}
+
+static void an_ignored_signal_stays_ignored(void **state)
+{
+    struct session s;
+
+    (void)state;
+    signal(SIGHUP, SIG_IGN);
+    open_signals(&s);
+    raise(SIGHUP);
+    raise(SIGTERM);
+    assert_int_equal(loop_run(&s.loop, &lock), 0);
+    assert_int_equal(s.deadly, SIGTERM);
+    close_signals(&s);
+    assert_ptr_equal(signal(SIGHUP, SIG_DFL), SIG_IGN);
+}
+
+static void a_signal_after_the_guest_limits_what_is_left(void **state)
+{
+    struct session s;
+
+    (void)state;
+    open_signals(&s);
+    raise(SIGTERM); /* pending, unseen by the loop: it counts when the signals are closed */
+    close_signals(&s);
+
+    unsigned left = alarm(0);
+
+    assert_in_range(left, 1, 10);
+    signal(SIGTERM, SIG_DFL);
+}
+
+static void the_limit_ends_with_the_status_of_a_signal(void **state)
+{
+    int status;
+    pid_t child = fork();
+
+    (void)state;
+    if (child == 0) {
+        signals_limit_end();
+        raise(SIGALRM);
+        _exit(1);
+    }
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFEXITED(status));
+    assert_int_equal(WEXITSTATUS(status), STATUS_SIGNAL);
+}
+
+static void a_write_that_fails_does_not_kill(void **state)
+{
+    int pipe_fd[2];
+
+    (void)state;
+    signals_let_writes_fail();
+    assert_int_equal(pipe(pipe_fd), 0);
+    close(pipe_fd[0]);
+    assert_int_equal(write(pipe_fd[1], "x", 1), -1);
+    assert_int_equal(errno, EPIPE);
+    close(pipe_fd[1]);
+    assert_ptr_equal(signal(SIGXFSZ, SIG_DFL), SIG_IGN);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(timers_fire_in_time_and_can_rearm),
+        cmocka_unit_test(disarmed_timers_do_not_fire),
+        cmocka_unit_test(another_thread_can_end_a_waiting_loop_and_it_runs_again),
+        cmocka_unit_test(a_quit_before_the_run_is_not_lost_and_nothing_starves),
+        cmocka_unit_test(the_loop_says_when_it_is_full),
+        cmocka_unit_test(signals_are_events_of_the_loop),
+        cmocka_unit_test(an_ignored_signal_stays_ignored),
+        cmocka_unit_test(a_signal_after_the_guest_limits_what_is_left),
+        cmocka_unit_test(the_limit_ends_with_the_status_of_a_signal),
+        cmocka_unit_test(a_write_that_fails_does_not_kill),
+    };
+
+    return cmocka_run_group_tests_name("loop", tests, NULL, NULL);
+}
