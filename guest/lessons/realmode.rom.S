@@ -37,7 +37,8 @@ start:
         movw %cs, %bx
         call print_hex
 
-        /* One instruction, one VM exit, many bytes: a string OUT. The UART has a FIFO of 16. */
+        /* One instruction, many bytes: KVM emulates a string OUT with an exit for each of them (a
+         * string IN comes to the VMM many at a time). The UART has a FIFO of 16. */
         movw $(PORT_SERIAL + UART_FCR), %dx
         movb $UART_FCR_ENABLE, %al
         outb %al, %dx
