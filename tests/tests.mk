@@ -77,7 +77,7 @@ $(BENCH)/%.rom: tests/bench/%.S tests/bench/rom.ld | build/.setup-build
 bench: all $(BENCH)/floor $(BENCH)/measure $(patsubst tests/bench/%.S,$(BENCH)/%.rom,$(wildcard tests/bench/*.S)) | build/.setup-test
 	tests/bench/bench $(if $(filter 1,$(STRICT)),--strict)
 
-#: make docs         refresh docs/machine.md and the output shown in README.md
+#: make docs         refresh docs/machine.md and the output shown in README.md and docs/tour.md
 docs: all
 	scripts/machine-doc.sh
 	scripts/readme-refresh.sh
