@@ -94,8 +94,8 @@ static int open_output(struct output *output, const struct trace_option *option,
         output->fd = open(output->path,
                           O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_NOCTTY | O_CLOEXEC, 0666);
         if (output->fd < 0)
-            return error_set(err, STATUS_USAGE, "cannot open the trace file '%s': %s",
-                             output->path, strerror(errno));
+            return error_set(err, STATUS_USAGE, "cannot open the trace file '%s': %s", output->path,
+                             strerror(errno));
     }
     if (output->kind == TRACE_SUMMARY)
         output->summary = summary_create();
