@@ -15,7 +15,7 @@ COVERAGE_PERCENT = 85
 
 
 def files(*patterns):
-    return sorted(path for pattern in patterns for path in glob.glob(pattern))
+    return sorted(path for pattern in patterns for path in glob.glob(pattern) if os.path.isfile(path))
 
 
 def command(name, words, tool=None):
@@ -69,7 +69,7 @@ def blanks():
 
 def file_sizes():
     long = []
-    for path in files(*C_FILES, "guest/*.S", "guest/*/*.S", "scripts/*", "tests/*.py", "tests/*/*.py"):
+    for path in files(*C_FILES, "guest/*.S", "guest/*/*.S", "scripts/*", "scripts/*/*", "tests/*.py", "tests/*/*.py"):
         with open(path, encoding="utf-8") as file:
             lines = sum(1 for _ in file)
         if lines > FILE_LINES:

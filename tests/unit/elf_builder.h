@@ -72,6 +72,32 @@ static inline void elf_set_pvh_note(struct elf_builder *b, const void *entry, ui
     elf_program(b, 2)->p_filesz = end - ELF_NOTE;
 }
 
+/* One function, "start", and the sections that a symbol table needs. */
+static inline void elf_build_symbols(struct elf_builder *b)
+{
+    Elf64_Sym symbol = {.st_name = 1,
+                        .st_info = ELF64_ST_INFO(STB_GLOBAL, STT_FUNC),
+                        .st_shndx = 1,
+                        .st_value = ELF_ENTRY,
+                        .st_size = 0x10};
+    memcpy(b->bytes + ELF_SYMBOLS + sizeof(symbol), &symbol, sizeof(symbol));
+    memcpy(b->bytes + ELF_STRINGS, "\0start", sizeof("\0start"));
+    *elf_section(b, 1) = (Elf64_Shdr){.sh_type = SHT_PROGBITS,
+                                      .sh_flags = SHF_ALLOC | SHF_EXECINSTR,
+                                      .sh_addr = ELF_TEXT_GPA,
+                                      .sh_offset = ELF_TEXT,
+                                      .sh_size = ELF_PART_SIZE};
+    *elf_section(b, 2) = (Elf64_Shdr){.sh_type = SHT_SYMTAB,
+                                      .sh_offset = ELF_SYMBOLS,
+                                      .sh_size = 2 * sizeof(symbol),
+                                      .sh_link = 3,
+                                      .sh_info = 1,
+                                      .sh_addralign = 8,
+                                      .sh_entsize = sizeof(symbol)};
+    *elf_section(b, 3) = (Elf64_Shdr){
+        .sh_type = SHT_STRTAB, .sh_offset = ELF_STRINGS, .sh_size = 0x20, .sh_addralign = 1};
+}
+
 /* A kernel that is right in every way. */
 static inline void elf_build(struct elf_builder *b)
 {
@@ -111,28 +137,7 @@ static inline void elf_build(struct elf_builder *b)
     elf_set_pvh_note(b, &entry, sizeof(entry));
     memset(b->bytes + ELF_TEXT, 'T', ELF_PART_SIZE);
     memset(b->bytes + ELF_DATA, 'D', ELF_PART_SIZE);
-
-    Elf64_Sym symbol = {.st_name = 1,
-                        .st_info = ELF64_ST_INFO(STB_GLOBAL, STT_FUNC),
-                        .st_shndx = 1,
-                        .st_value = ELF_ENTRY,
-                        .st_size = 0x10};
-    memcpy(b->bytes + ELF_SYMBOLS + sizeof(symbol), &symbol, sizeof(symbol));
-    memcpy(b->bytes + ELF_STRINGS, "\0start", sizeof("\0start"));
-    *elf_section(b, 1) = (Elf64_Shdr){.sh_type = SHT_PROGBITS,
-                                      .sh_flags = SHF_ALLOC | SHF_EXECINSTR,
-                                      .sh_addr = ELF_TEXT_GPA,
-                                      .sh_offset = ELF_TEXT,
-                                      .sh_size = ELF_PART_SIZE};
-    *elf_section(b, 2) = (Elf64_Shdr){.sh_type = SHT_SYMTAB,
-                                      .sh_offset = ELF_SYMBOLS,
-                                      .sh_size = 2 * sizeof(symbol),
-                                      .sh_link = 3,
-                                      .sh_info = 1,
-                                      .sh_addralign = 8,
-                                      .sh_entsize = sizeof(symbol)};
-    *elf_section(b, 3) = (Elf64_Shdr){
-        .sh_type = SHT_STRTAB, .sh_offset = ELF_STRINGS, .sh_size = 0x20, .sh_addralign = 1};
+    elf_build_symbols(b);
 }
 
 /* Writes SIZE bytes to a new memory file and its path to PATH. The file descriptor, which keeps

@@ -113,7 +113,7 @@ static void files_that_cannot_be_opened(void **state)
 
     (void)state;
     assert_int_equal(trace_create(&trace, options, 2, NULL, &err), -1);
-    assert_int_equal(err.status, STATUS_INTERNAL);
+    assert_int_equal(err.status, STATUS_USAGE);
     assert_string_equal(
         err.text, "cannot open the trace file '/nonexistent/trace': No such file or directory");
     assert_null(trace);
