@@ -28,7 +28,6 @@ BAD_LINES = (
     (["-device", "isa-debug-exti", "-kernel", KERNEL], "isa-debug-exit"),
     (["-device", "e1000", "-kernel", KERNEL], "QEMU has", "e1000"),
     (["-device", "isa-debug-exit,iobase=70000", "-kernel", KERNEL], "iobase"),
-    (["-device", "isa-debug-exit,iobase=0x3f8", "-kernel", KERNEL], "isa-debug-exit", "another device"),
     (["-device", "isa-debug-exit,iobsae=1", "-kernel", KERNEL], "iobase"),
     (["-device", "", "-kernel", KERNEL], "-device"),
     (["-M", "q35", "-kernel", KERNEL], "q35", "microvm"),
@@ -63,6 +62,11 @@ for _number, (_arguments, *_patterns) in enumerate(BAD_LINES):
     def _refused(binary, arguments=_arguments, patterns=_patterns):
         expect_one_line(run([binary, *arguments], timeout=10), USAGE, *patterns)
     case("cli", f"refused: {' '.join(_arguments).replace(KERNEL, 'K')[:50] or 'nothing'}")(_refused)
+
+
+@case("kvm", "refused: a port of another device")
+def port_taken(binary):
+    expect_one_line(run([binary, "-device", "isa-debug-exit,iobase=0x3f8", "-kernel", KERNEL]), USAGE, "another device")
 
 
 @case("cli", "help", arguments=("-h",), pattern=r"-kernel FILE")

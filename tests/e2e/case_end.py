@@ -4,7 +4,7 @@ import subprocess
 import time
 
 from harness import (CRASH, KERNEL, KVM_FAIL, POWEROFF, SIGNAL, TIMEOUT, Skip, boot, case, environment, expect,
-                     expect_status, expect_text, guest_command, run, scratch, text, check_sanitizers, Ended)
+                     expect_status, expect_text, guest_command, kvm_backend, scratch, text, check_sanitizers, Ended)
 from roms import HALT, LOOP, RESET, TRIPLE, UD2, rom
 
 
@@ -58,13 +58,13 @@ def rom_crash(binary):
     ended = boot_code(binary, TRIPLE)
     expect_status(ended, CRASH)
     expect_text(ended.err, r"(?i)triple fault", ended)
-    expect_text(ended.err, r"(?i)protected mode", ended)
+    if kvm_backend() != "svm":  # it resets the vCPU: no registers are left to show
+        expect_text(ended.err, r"(?i)protected mode", ended)
 
 
 @case("kvm", "instruction that KVM cannot emulate")
 def kvm_refuses(binary):
-    check = run([binary, "check"])
-    if "software" not in check.out:
+    if kvm_backend() != "software":
         raise Skip("only a software KVM refuses instructions")
     ended = boot_code(binary, UD2)
     expect_status(ended, KVM_FAIL)

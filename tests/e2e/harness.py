@@ -82,8 +82,15 @@ def kvm_trouble():
     check = run([KVMLENS, "check"])
     if check.status == 0:
         return None
-    return ((check.out + check.err).strip().split("\n")[0] or "kvmlens check failed") + \
-        f" (kvmlens check: status {check.status})"
+    bad = re.search(r"^ *BAD +(.*)", check.out, re.M)
+    return f"{bad.group(1) if bad else 'KVM cannot be used'} (kvmlens check: status {check.status})"
+
+
+@functools.lru_cache
+def kvm_backend():
+    """What `kvmlens check` takes the host's KVM for: vmx, svm or software."""
+    found = re.search(r"backend: (\w+)", run([KVMLENS, "check"]).out)
+    return found.group(1) if found else "unknown"
 
 
 def _perform(group_name, name, function, binary):
