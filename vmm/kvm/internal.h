@@ -22,11 +22,15 @@ struct kvm_vm {
 struct kvm_vcpu {
     struct kvm_vm *vm;
     int fd;
+    bool again;          /* KVM_RUN said EAGAIN, and the vCPU waits for nothing */
     struct kvm_run *run; /* shared with the kernel */
 };
 
 /* Where KVM is: /dev/kvm, or $KVMLENS_DEV_KVM. */
 const char *kvm_device_path(void);
+
+/* STATUS_NO_KVM, or STATUS_INTERNAL if ERROR (an errno) says that the host is short of something. */
+enum status kvm_blame(int error);
 
 /* The name of the first capability that kvmlens needs and this KVM lacks, or NULL. */
 const char *kvm_missing_capability(int kvm_fd);

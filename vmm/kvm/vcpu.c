@@ -22,7 +22,7 @@ int kvm_vcpu_create(struct kvm_vm *vm, unsigned index, struct kvm_vcpu **out, st
     vcpu->run = MAP_FAILED;
     vcpu->fd = ioctl(vm->vm_fd, KVM_CREATE_VCPU, (unsigned long)index);
     if (vcpu->fd < 0) {
-        error_set(err, STATUS_NO_KVM, "KVM_CREATE_VCPU %u: %s", index, strerror(errno));
+        error_set(err, kvm_blame(errno), "KVM_CREATE_VCPU %u: %s", index, strerror(errno));
         goto fail;
     }
     vcpu->run = mmap(NULL, vm->run_size, PROT_READ | PROT_WRITE, MAP_SHARED, vcpu->fd, 0);
@@ -57,18 +57,35 @@ int kvm_vcpu_set_cpuid(struct kvm_vcpu *vcpu, unsigned index, unsigned count,
     return kvm_cpuid_set(vcpu->vm->cpuid, vcpu->fd, index, count, features, err);
 }
 
+/* EAGAIN is normal where INIT or SIPI ends a vCPU's wait. From a vCPU that waits for nothing, time
+ * after time, it is an error: KVM starts a thread of its own, and the host may have none left. */
+static bool again_is_normal(struct kvm_vcpu *vcpu)
+{
+    enum vcpu_activity activity;
+    bool before = vcpu->again;
+
+    vcpu->again = kvm_vcpu_get_activity(vcpu, &activity) == 0 && activity == VCPU_RUNS;
+    return !before || !vcpu->again;
+}
+
 int kvm_vcpu_run(struct kvm_vcpu *vcpu, struct vm_exit *exit)
 {
-    if (ioctl(vcpu->fd, KVM_RUN, 0) < 0) {
-        if (errno != EINTR && errno != EAGAIN)
-            return -errno;
-        *exit = (struct vm_exit){
-            .kind = errno == EINTR ? VM_EXIT_INTR : VM_EXIT_AGAIN,
-            .raw_reason = KVM_EXIT_INTR,
-            .raw_name = errno == EINTR ? "EINTR" : "EAGAIN",
-        };
-    } else {
+    int error = ioctl(vcpu->fd, KVM_RUN, 0) < 0 ? errno : 0;
+
+    if (error != EAGAIN)
+        vcpu->again = false;
+    else if (!again_is_normal(vcpu))
+        return -EAGAIN;
+    if (error == 0) {
         kvm_decode_exit(vcpu->run, exit);
+    } else if (error != EINTR && error != EAGAIN) {
+        return -error;
+    } else {
+        *exit = (struct vm_exit){
+            .kind = error == EINTR ? VM_EXIT_INTR : VM_EXIT_AGAIN,
+            .raw_reason = KVM_EXIT_INTR,
+            .raw_name = error == EINTR ? "EINTR" : "EAGAIN",
+        };
     }
 
     if (vcpu->vm->sync_regs) {

@@ -19,14 +19,29 @@ const char *kvm_device_path(void)
     return path && *path ? path : "/dev/kvm";
 }
 
+enum status kvm_blame(int error)
+{
+    return error == EMFILE || error == ENFILE || error == ENOMEM || error == EAGAIN
+               ? STATUS_INTERNAL
+               : STATUS_NO_KVM;
+}
+
+/* KVM failed for the reason errno: who is to blame, and what helps. */
+static int set_error(struct error *err, const char *what, const char *object)
+{
+    enum status status = kvm_blame(errno);
+
+    return error_set(err, status, "%s%s: %s%s", what, object, strerror(errno),
+                     status == STATUS_NO_KVM ? "; `kvmlens check` tells what to do" : "");
+}
+
 static int open_kvm(struct error *err)
 {
     const char *path = kvm_device_path();
     int fd = open(path, O_RDWR | O_CLOEXEC);
 
     if (fd < 0)
-        return error_set(err, STATUS_NO_KVM, "cannot open %s: %s; `kvmlens check` tells what to do",
-                         path, strerror(errno));
+        return set_error(err, "cannot open ", path);
 
     int version = ioctl(fd, KVM_GET_API_VERSION, 0);
 
@@ -63,8 +78,7 @@ int kvm_vm_create(struct kvm_vm **out, struct error *err)
         vm->vm_fd = ioctl(vm->kvm_fd, KVM_CREATE_VM, 0);
     while (vm->vm_fd < 0 && errno == EINTR);
     if (vm->vm_fd < 0) {
-        error_set(err, STATUS_NO_KVM, "KVM_CREATE_VM: %s; `kvmlens check` tells more",
-                  strerror(errno));
+        set_error(err, "KVM_CREATE_VM", "");
         goto fail;
     }
     vm->run_size = (size_t)ioctl(vm->kvm_fd, KVM_GET_VCPU_MMAP_SIZE, 0);
