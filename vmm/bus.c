@@ -28,7 +28,7 @@ int bus_attach(struct bus *bus, uint64_t base, uint64_t size, const struct devic
         return -EINVAL;
     }
     unsigned at = starting_up_to(bus, base);
-    if (bus_find(bus, base) || (at < bus->count && bus->range[at].base - base < size)) {
+    if (bus_find(bus, base, 1) || (at < bus->count && bus->range[at].base - base < size)) {
         return -EEXIST;
     }
     if (bus->count == BUS_RANGES_MAX) {
@@ -40,28 +40,15 @@ int bus_attach(struct bus *bus, uint64_t base, uint64_t size, const struct devic
     return 0;
 }
 
-const struct bus_range *bus_find(const struct bus *bus, uint64_t addr)
+const struct bus_range *bus_find(const struct bus *bus, uint64_t addr, unsigned size)
 {
     unsigned after = starting_up_to(bus, addr);
     if (after == 0) {
         return NULL;
     }
     const struct bus_range *range = &bus->range[after - 1];
-    return addr - range->base < range->size ? range : NULL;
-}
-
-/* The range that holds all SIZE bytes from ADDR, or NULL. */
-static const struct bus_range *find_access(const struct bus *bus, uint64_t addr, unsigned size,
-                                           const struct bus_range **range_out)
-{
-    const struct bus_range *range = bus_find(bus, addr);
-    if (range && size > range->size - (addr - range->base)) {
-        range = NULL;
-    }
-    if (range_out) {
-        *range_out = range;
-    }
-    return range;
+    uint64_t offset = addr - range->base;
+    return offset < range->size && size <= range->size - offset ? range : NULL;
 }
 
 static uint64_t low_bytes(uint64_t value, unsigned size)
@@ -76,10 +63,9 @@ static unsigned step_of(const struct bus_range *range, unsigned size)
     return width && width < size ? width : size;
 }
 
-uint64_t bus_read(const struct bus *bus, uint64_t addr, unsigned size,
-                  const struct bus_range **range_out)
+uint64_t bus_read(const struct bus *bus, uint64_t addr, unsigned size)
 {
-    const struct bus_range *range = find_access(bus, addr, size, range_out);
+    const struct bus_range *range = bus_find(bus, addr, size);
     if (!range) {
         return low_bytes(UINT64_MAX, size);
     }
@@ -92,10 +78,9 @@ uint64_t bus_read(const struct bus *bus, uint64_t addr, unsigned size,
     return value;
 }
 
-void bus_write(const struct bus *bus, uint64_t addr, unsigned size, uint64_t value,
-               const struct bus_range **range_out)
+void bus_write(const struct bus *bus, uint64_t addr, unsigned size, uint64_t value)
 {
-    const struct bus_range *range = find_access(bus, addr, size, range_out);
+    const struct bus_range *range = bus_find(bus, addr, size);
     if (!range) {
         return;
     }

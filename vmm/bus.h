@@ -29,16 +29,14 @@ struct bus {
 int bus_attach(struct bus *bus, uint64_t base, uint64_t size, const struct device_ops *ops,
                void *dev);
 
-/* The range that ADDR falls in, or NULL. */
-const struct bus_range *bus_find(const struct bus *bus, uint64_t addr);
+/* The range that claims an access of SIZE bytes (at least 1) at ADDR: all of them lie in it. Or
+ * NULL. */
+const struct bus_range *bus_find(const struct bus *bus, uint64_t addr, unsigned size);
 
-/* One access of SIZE bytes (1, 2, 4, 8), little-endian in VALUE. An access that no device claims,
- * or that runs past the end of a device's range, reads as all ones (of SIZE bytes) and writes
- * nowhere. *RANGE_OUT (may be NULL) gets the range that answered, or NULL. */
-uint64_t bus_read(const struct bus *bus, uint64_t addr, unsigned size,
-                  const struct bus_range **range_out);
-void bus_write(const struct bus *bus, uint64_t addr, unsigned size, uint64_t value,
-               const struct bus_range **range_out);
+/* One access of SIZE bytes (1, 2, 4, 8), little-endian in VALUE. An access that no device claims
+ * reads as all ones (of SIZE bytes) and writes nowhere. */
+uint64_t bus_read(const struct bus *bus, uint64_t addr, unsigned size);
+void bus_write(const struct bus *bus, uint64_t addr, unsigned size, uint64_t value);
 
 /* Calls every device's reset, in order of address. A device attached at two ranges (the same
  * DEV and reset function) is reset once. */

@@ -28,24 +28,29 @@ static void access_one(const struct bus *bus, uint64_t addr, unsigned size, bool
                        uint8_t *bytes)
 {
     if (write)
-        bus_write(bus, addr, size, load_le(bytes, size), NULL);
+        bus_write(bus, addr, size, load_le(bytes, size));
     else
-        store_le(bytes, size, bus_read(bus, addr, size, NULL));
+        store_le(bytes, size, bus_read(bus, addr, size));
 }
 
-/* String I/O repeats the access on the same port while the data moves on. An MMIO access that
- * crosses a page comes in pieces of odd sizes: those go byte by byte. */
+/* The size of the accesses that EXIT is made of. An MMIO access that crosses a page comes in pieces
+ * of odd sizes: those go byte by byte. */
+static unsigned access_size(const struct vm_exit *exit)
+{
+    bool odd = (exit->size & (exit->size - 1)) != 0;
+
+    return odd ? 1 : exit->size;
+}
+
+/* String I/O repeats the access on the same port while the data moves on. */
 static void access_bus(const struct bus *bus, const struct vm_exit *exit)
 {
     uint8_t *bytes = exit->data;
-    bool odd = (exit->size & (exit->size - 1)) != 0;
+    unsigned step = access_size(exit);
 
-    for (uint32_t i = 0; i < exit->count; i++, bytes += exit->size) {
-        if (!odd)
-            access_one(bus, exit->addr, exit->size, exit->write, bytes);
-        for (unsigned b = 0; odd && b < exit->size; b++)
-            access_one(bus, exit->addr + b, 1, exit->write, bytes + b);
-    }
+    for (uint32_t i = 0; i < exit->count; i++)
+        for (unsigned at = 0; at < exit->size; at += step, bytes += step)
+            access_one(bus, exit->addr + at, step, exit->write, bytes);
 }
 
 /* Who answers, and by which register: asked before the access, which may change the answer (the
@@ -53,7 +58,7 @@ static void access_bus(const struct bus *bus, const struct vm_exit *exit)
 static void name_target(struct trace_event *event, const struct bus *bus,
                         const struct vm_exit *exit)
 {
-    const struct bus_range *range = bus_find(bus, exit->addr);
+    const struct bus_range *range = bus_find(bus, exit->addr, access_size(exit));
 
     if (!range)
         return;
@@ -148,9 +153,8 @@ uint64_t vm_handle_exit(struct vcpu *vcpu, struct vm_exit *exit, uint64_t entere
     if (vm->trace) {
         event->start_ns = entered_ns;
         event->guest_ns = left_ns - entered_ns;
-        done_ns = trace_now(vm->trace);
-        event->vmm_ns = done_ns - left_ns;
-        trace_emit(vm->trace, event);
+        event->vmm_ns = trace_now(vm->trace) - left_ns;
+        done_ns = trace_emit(vm->trace, event);
     }
     if (end != VM_END_NONE)
         vm_end(vm, &(struct vm_end){.kind = end, .vcpu = vcpu->index, .exit = *exit});

@@ -205,7 +205,7 @@ static void guest_reads(struct world *w, uint64_t offset)
 {
     bool data = offset == UART_RBR && !(w->uart.lcr & UART_LCR_DLAB) && w->rx.count > 0;
     uint8_t expected = data ? take(&w->rx) : 0;
-    uint8_t value = (uint8_t)bus_read(&w->bus, offset, 1, NULL);
+    uint8_t value = (uint8_t)bus_read(&w->bus, offset, 1);
     CHECK(!data || value == expected);
     /* Reading these two clears what they report. */
     CHECK(offset != UART_LSR || !(peek(w, offset) & (UART_LSR_OE | UART_LSR_BI)));
@@ -216,7 +216,7 @@ static void guest_reads(struct world *w, uint64_t offset)
 static void guest_writes(struct world *w, uint64_t offset, uint8_t value)
 {
     model_write(w, offset, value);
-    bus_write(&w->bus, offset, 1, value, NULL);
+    bus_write(&w->bus, offset, 1, value);
     CHECK(serial_ops.reg_name(&w->uart, offset, true));
 }
 

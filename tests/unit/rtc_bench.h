@@ -53,13 +53,13 @@ static inline int bench_tear_down(void **state)
 
 static inline uint8_t get(struct bench *b, uint8_t index)
 {
-    bus_write(&b->bus, 0x70, 1, index, NULL);
-    return (uint8_t)bus_read(&b->bus, 0x71, 1, NULL);
+    bus_write(&b->bus, 0x70, 1, index);
+    return (uint8_t)bus_read(&b->bus, 0x71, 1);
 }
 
 static inline void put(struct bench *b, uint8_t index, uint8_t value)
 {
-    bus_write(&b->bus, 0x70, 2, (unsigned)value << 8 | index, NULL); /* outw, as some guests do */
+    bus_write(&b->bus, 0x70, 2, (unsigned)value << 8 | index); /* outw, as some guests do */
 }
 
 static inline void pass(struct bench *b, uint64_t ns)

@@ -78,19 +78,19 @@ static inline int bench_tear_down(void **state)
     struct bench *b = *state;
     assert_int_equal(b->wires.repeats, 0);
     bool level = b->wires.level; /* reading IIR may end the interrupt */
-    assert_int_equal(level, !(bus_read(&b->bus, UART_IIR, 1, NULL) & UART_IIR_NONE));
+    assert_int_equal(level, !(bus_read(&b->bus, UART_IIR, 1) & UART_IIR_NONE));
     free(b);
     return 0;
 }
 
 static inline uint8_t in(struct bench *b, uint64_t offset)
 {
-    return (uint8_t)bus_read(&b->bus, offset, 1, NULL);
+    return (uint8_t)bus_read(&b->bus, offset, 1);
 }
 
 static inline void out(struct bench *b, uint64_t offset, uint8_t value)
 {
-    bus_write(&b->bus, offset, 1, value, NULL);
+    bus_write(&b->bus, offset, 1, value);
 }
 
 static inline uint8_t iir(struct bench *b)

@@ -70,12 +70,12 @@ static int tear_down(void **state)
 
 static uint8_t in(struct board *b, uint64_t port)
 {
-    return (uint8_t)bus_read(&b->io, port, 1, NULL);
+    return (uint8_t)bus_read(&b->io, port, 1);
 }
 
 static void out(struct board *b, uint64_t port, uint8_t value)
 {
-    bus_write(&b->io, port, 1, value, NULL);
+    bus_write(&b->io, port, 1, value);
 }
 
 /* What a guest's driver does: send a command, wait for the answer, take it. */
@@ -249,13 +249,13 @@ static void debug_exit_tells_the_value(void **state)
     };
     struct board *b = *state;
     for (unsigned i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-        bus_write(&b->io, PORT_DEBUG_EXIT + cases[i].offset, cases[i].size, cases[i].value, NULL);
+        bus_write(&b->io, PORT_DEBUG_EXIT + cases[i].offset, cases[i].size, cases[i].value);
         assert_int_equal(b->exits, i + 1);
         assert_int_equal(b->exit_value, cases[i].told);
     }
-    bus_write(&b->io, PORT_DEBUG_EXIT + 3, 2, 1, NULL); /* past its end */
+    bus_write(&b->io, PORT_DEBUG_EXIT + 3, 2, 1); /* past its end */
     assert_int_equal(b->exits, sizeof(cases) / sizeof(cases[0]));
-    assert_int_equal(bus_read(&b->io, PORT_DEBUG_EXIT, 4, NULL), 0); /* how a guest finds it */
+    assert_int_equal(bus_read(&b->io, PORT_DEBUG_EXIT, 4), 0); /* how a guest finds it */
     assert_int_equal(DEBUG_EXIT_STATUS(0), 1);
     assert_int_equal(DEBUG_EXIT_STATUS(0x31), 0x63);
     assert_int_equal(DEBUG_EXIT_STATUS(0x80), 1); /* what wait(2) leaves of it */
@@ -282,10 +282,10 @@ static void power_off_and_reset(void **state)
     struct board *b = *state;
     for (unsigned i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         b->poweroffs = b->resets = 0;
-        bus_write(&b->mmio, cases[i].offset, 1, cases[i].value, NULL);
+        bus_write(&b->mmio, cases[i].offset, 1, cases[i].value);
         assert_int_equal(b->poweroffs, cases[i].poweroffs);
         assert_int_equal(b->resets, cases[i].resets);
-        assert_int_equal(bus_read(&b->mmio, cases[i].offset, 1, NULL), 0);
+        assert_int_equal(bus_read(&b->mmio, cases[i].offset, 1), 0);
     }
 }
 

@@ -232,6 +232,28 @@ static void unclaimed_reads_as_ones_and_has_no_name(void **state)
     assert_int_equal(f->ends, 0);
 }
 
+static void who_claims_a_part_is_not_named(void **state)
+{
+    struct fixture *f = *state;
+    uint8_t data[8] = {0};
+    struct vm_exit exit = {
+        .kind = VM_EXIT_PIO, .addr = 0x16, .size = 4, .count = 1, .write = true, .data = data};
+    const struct trace_event *e = handle(f, exit);
+
+    assert_null(e->device);
+    assert_int_equal(f->recorder.count, 0);
+
+    /* Byte by byte, the first two bytes reach it. */
+    e = handle(f, (struct vm_exit){.kind = VM_EXIT_MMIO,
+                                   .addr = 0x103e,
+                                   .size = 3,
+                                   .count = 1,
+                                   .write = true,
+                                   .data = data});
+    assert_string_equal(e->device, "recorder");
+    assert_int_equal(f->recorder.count, 2);
+}
+
 static void register_is_named_before_the_access_changes_it(void **state)
 {
     struct fixture *f = *state;
@@ -325,6 +347,7 @@ int main(void)
         TEST(mmio_of_odd_size_goes_byte_by_byte),
         TEST(mmio_read_of_8_bytes),
         TEST(unclaimed_reads_as_ones_and_has_no_name),
+        TEST(who_claims_a_part_is_not_named),
         TEST(register_is_named_before_the_access_changes_it),
         TEST(each_ending_exit_ends_its_way),
         TEST(interrupted_runs_end_nothing),

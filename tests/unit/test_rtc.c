@@ -283,7 +283,7 @@ static void ram_keeps_bytes(void **state)
         assert_int_equal(get(b, (uint8_t)(i | 0x80)), /* bit 7 is not part of the index */
                          i == RTC_CENTURY ? 0x20 : (uint8_t)~i);
     }
-    assert_int_equal(bus_read(&b->bus, 0x70, 1, NULL), 0xff);
+    assert_int_equal(bus_read(&b->bus, 0x70, 1), 0xff);
 }
 
 /* The RESET pin: interrupts off and flags clear; time, format, alarm and rate stay. */
@@ -318,7 +318,7 @@ static void register_names(void **state)
                  {0xa, "reg A"}, {0xd, "reg D"},     {0xe, "RAM"},       {0x32, "century"},
                  {0x7f, "RAM"},  {0x8b, "reg B"}};
     for (unsigned i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-        bus_write(&b->bus, 0x70, 1, cases[i].index, NULL);
+        bus_write(&b->bus, 0x70, 1, cases[i].index);
         assert_string_equal(rtc_ops.reg_name(&b->rtc, 1, i % 2), cases[i].name);
     }
     assert_string_equal(rtc_ops.reg_name(&b->rtc, 0, true), "index");

@@ -453,14 +453,14 @@ static void far_end_echoes(void **state)
 static void wide_accesses(void **state)
 {
     struct bench *b = *state;
-    bus_write(&b->bus, UART_THR, 2, 0x0541, NULL);
+    bus_write(&b->bus, UART_THR, 2, 0x0541);
     assert_int_equal(b->sent[0], 'A');
     assert_int_equal(in(b, UART_IER), 5);
-    bus_write(&b->bus, UART_LCR, 4, 0x00001283, NULL); /* LCR, MCR, LSR, MSR */
+    bus_write(&b->bus, UART_LCR, 4, 0x00001283); /* LCR, MCR, LSR, MSR */
     assert_int_equal(in(b, UART_LCR), 0x83);
     assert_int_equal(in(b, UART_MCR), 0x12);
-    assert_int_equal(bus_read(&b->bus, UART_DLL, 2, NULL), 0x000c);
-    assert_int_equal(bus_read(&b->bus, UART_SCR, 2, NULL), 0xffff); /* runs past the UART */
+    assert_int_equal(bus_read(&b->bus, UART_DLL, 2), 0x000c);
+    assert_int_equal(bus_read(&b->bus, UART_SCR, 2), 0xffff); /* runs past the UART */
 }
 
 int main(void)

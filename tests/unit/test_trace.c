@@ -269,6 +269,26 @@ static void a_slow_reader_loses_nothing(void **state)
                                        1000 * trace_format_event(line, false, &event, NULL));
 }
 
+static void writing_a_line_is_not_the_guests_time(void **state)
+{
+    static struct file file;
+    struct trace_option options[] = {{TRACE_EXITS, file.path}, {TRACE_SUMMARY, file.path}};
+    struct trace_event event = serial_write('a');
+
+    (void)state;
+    event.start_ns = 5, event.guest_ns = 20, event.vmm_ns = 300; /* long ago, by any clock */
+    make_file(&file);
+    struct trace *trace = create(&options[1], 1);
+    assert_int_equal(trace_emit(trace, &event), 325);
+    trace_finish(trace, &(struct error){0});
+
+    trace = create(options, 2);
+    uint64_t before = trace_now(trace), next = trace_emit(trace, &event), after = trace_now(trace);
+    trace_finish(trace, &(struct error){0});
+    unlink(file.path);
+    assert_in_range(next, before, after);
+}
+
 #define THREADS           4
 #define EVENTS_PER_THREAD 400
 
@@ -330,6 +350,7 @@ int main(void)
         cmocka_unit_test(stderr_gets_each_line_at_once),
         cmocka_unit_test(a_closed_pipe_ends_the_output),
         cmocka_unit_test(a_slow_reader_loses_nothing),
+        cmocka_unit_test(writing_a_line_is_not_the_guests_time),
         cmocka_unit_test(many_threads),
         cmocka_unit_test(time_begins_with_the_trace),
     };

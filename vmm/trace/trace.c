@@ -150,19 +150,24 @@ int trace_create(struct trace **trace_out, const struct trace_option *options, u
     return 0;
 }
 
-void trace_emit(struct trace *trace, const struct trace_event *event)
+uint64_t trace_emit(struct trace *trace, const struct trace_event *event)
 {
+    bool wrote = false;
+
     pthread_mutex_lock(&trace->lock);
     for (unsigned i = 0; i < trace->count; i++) {
         struct output *output = &trace->output[i];
         char line[TRACE_LINE_MAX];
-        if (output->summary)
+        if (output->summary) {
             summary_add(output->summary, event);
-        else if (output->error == 0)
+        } else if (output->error == 0) {
             write_line(output, line,
                        trace_format_event(line, output->colour, event, trace->symbols));
+            wrote = true;
+        }
     }
     pthread_mutex_unlock(&trace->lock);
+    return wrote ? trace_now(trace) : event->start_ns + event->guest_ns + event->vmm_ns;
 }
 
 static void write_summary(struct output *output, uint64_t wall_ns)

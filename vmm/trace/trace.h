@@ -22,8 +22,9 @@ int trace_create(struct trace **trace, const struct trace_option *options, unsig
 uint64_t trace_now(const struct trace *trace);
 
 /* Records one exit. Safe from any vCPU's thread. A write error on an output (full disk, closed
- * pipe) is remembered and ends that output; the VM goes on. */
-void trace_emit(struct trace *trace, const struct trace_event *event);
+ * pipe) is remembered and ends that output; the VM goes on. Returns trace_now(): looked at again
+ * only if a line was written, for else the event's end is near enough. */
+uint64_t trace_emit(struct trace *trace, const struct trace_event *event);
 
 /* Prints the summaries and closes the outputs. Returns 0, or -1 with *err naming the first output
  * that could not be written. TRACE may be NULL. */
