@@ -276,10 +276,10 @@ static void writing_a_line_is_not_the_guests_time(void **state)
     struct trace_event event = serial_write('a');
 
     (void)state;
-    event.start_ns = 5, event.guest_ns = 20, event.vmm_ns = 300; /* long ago, by any clock */
+    event.start_ns = 1, event.guest_ns = 0, event.vmm_ns = 0; /* over before anybody looks */
     make_file(&file);
     struct trace *trace = create(&options[1], 1);
-    assert_int_equal(trace_emit(trace, &event), 325);
+    assert_int_equal(trace_emit(trace, &event), 1);
     trace_finish(trace, &(struct error){0});
 
     trace = create(options, 2);
