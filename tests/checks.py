@@ -1,4 +1,5 @@
 """The groups that boot no guest: lint, unit tests, fuzz corpora, coverage."""
+import concurrent.futures
 import glob
 import os
 import re
@@ -155,8 +156,10 @@ def tap(program):
 def unit():
     for old in glob.glob("build/asan/**/*.gcda", recursive=True):
         os.remove(old)
-    for source in files("tests/unit/test_*.c"):
-        yield from tap("build/" + source[:-2])
+    programs = ["build/" + source[:-2] for source in files("tests/unit/test_*.c")]
+    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+        for results in pool.map(lambda program: list(tap(program)), programs):
+            yield from results
 
 
 def fuzz():
