@@ -68,11 +68,11 @@ def kept(cache, name, ingredients, sources, make):
     return wanted
 
 
-def compiled(target, sources, *flags):
+def compiled(folder, target, sources, *flags):
     compiler = tool("gcc", "the C compiler", ("gcc libc6-dev", "gcc glibc-static", "gcc"))
     done = subprocess.run([*DIES_WITH_US, compiler, *CFLAGS, *flags, "-o", target,
                            *(os.path.join(HERE, source) for source in sources if source.endswith(".c"))],
-                          stderr=subprocess.PIPE, encoding="utf-8", check=False)
+                          env={**os.environ, "TMPDIR": folder}, stderr=subprocess.PIPE, encoding="utf-8", check=False)
     if done.returncode:
         raise Trouble(f"cannot compile {sources[0]} (is the static C library there? Fedora: sudo dnf install "
                       f"glibc-static):\n{done.stderr.rstrip()}")
@@ -81,7 +81,7 @@ def compiled(target, sources, *flags):
 def groups_library():
     """What groups.c is for."""
     return kept(cache_folder(), "groups.so", None, GROUPS,
-                lambda _, made: compiled(made, GROUPS, "-shared", "-fPIC"))
+                lambda folder, made: compiled(folder, made, GROUPS, "-shared", "-fPIC"))
 
 
 def initramfs(cache, image):
@@ -92,7 +92,7 @@ def initramfs(cache, image):
     def make(folder, made):
         init = os.path.join(folder, "init")
         modules = load_order(image)
-        compiled(init, INIT, "-static")
+        compiled(folder, init, INIT, "-static")
         with open(init, "rb") as program, open(made, "wb") as archive:
             archive.write(archive_of(program.read(), modules))
 

@@ -88,6 +88,7 @@ static void execute(const struct setup *setup, const struct stream streams[3])
 
     (void)sigemptyset(&none);
     (void)sigprocmask(SIG_SETMASK, &none, NULL);
+    (void)signal(SIGPIPE, SIG_DFL);
     (void)setrlimit(RLIMIT_NOFILE, &files);
     (void)setsid();
     for (int i = 0; i < 3; i++) {
