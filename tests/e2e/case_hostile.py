@@ -42,6 +42,16 @@ def wait_until(condition, what):
         time.sleep(0.01)
 
 
+def wait_for_signals(process):
+    """Until SIGTERM is an event of kvmlens's loop: it is blocked then."""
+    def is_blocked():
+        with open(f"/proc/{process.pid}/status", encoding="utf-8") as file:
+            blocked = next(line.split()[1] for line in file if line.startswith("SigBlk:"))
+        return int(blocked, 16) >> (signal.SIGTERM - 1) & 1
+
+    wait_until(is_blocked, "kvmlens to wait for signals")
+
+
 @case("kvm", "SIGTERM of a guest that resets for ever")
 def reset_loop(binary):
     """The signal may come while a machine is made, runs, or has just asked for its reset."""
@@ -49,7 +59,8 @@ def reset_loop(binary):
         command = [binary, "-nographic", "-bios", rom(f"{folder}/test.rom", RESET)]
         for _ in range(25):
             with started(command) as process:
-                time.sleep(0.05 + random.random() / 50)
+                wait_for_signals(process)
+                time.sleep(random.random() / 50)
                 process.send_signal(signal.SIGTERM)
                 ends(process, SIGNAL)
 
@@ -69,7 +80,7 @@ def reset_leaks(binary):
     with scratch() as folder:
         command = [binary, "-nographic", "-bios", rom(f"{folder}/test.rom", RESET), "-trace", f"exits,file={folder}/trace"]
         with started(command) as process:
-            time.sleep(0.5)
+            wait_for_signals(process)
             seen = []
             for _ in range(20):
                 seen.append(descriptors(process))
@@ -90,6 +101,7 @@ def nobody_reads(binary, code, which, options=()):
         command = guest_command(binary, rom(f"{folder}/test.rom", code), options=options)
         with started(command, **{which: writer}) as process:
             wait_until(lambda: not select.select([], [writer], [], 0)[1], "a full pipe")
+            wait_for_signals(process)
             time.sleep(0.3)
             process.send_signal(signal.SIGTERM)
             ends(process, SIGNAL)
@@ -109,6 +121,7 @@ def serial_fifo(binary):
             ends(process, -signal.SIGTERM)  # it has not begun
         reader = os.open(fifo, os.O_RDONLY | os.O_NONBLOCK)
         with started(command) as process:
+            wait_for_signals(process)
             time.sleep(1)
             process.send_signal(signal.SIGTERM)
             ends(process, SIGNAL)
