@@ -14,6 +14,7 @@ MASKS = (
     (r"^(rip .* rflags) [0-9a-f]{8}$", r"\1 <flags>"),
     (r"\d+ cycles", "<n> cycles"),
     (r"(e[abcd]x) [0-9a-f]{8}", r"\1 <hex>"),
+    (r"(that is long 0x07)[0-9a-f]{6}", r"\1<bytes>"),  # newer QEMUs keep some of the last MiB
 )
 
 # name, the kernel's run= commands, processors, isa-debug-exit there?
