@@ -89,6 +89,7 @@ endef
 $(eval $(call variant,obj,$(CC),-O2 -fstack-protector-strong -D_FORTIFY_SOURCE=2))
 # The checked build also counts the lines it runs, so that tests run once for both.
 $(eval $(call variant,asan,$(CC),-O1 $(SANITIZE) --coverage -fprofile-update=atomic))
+$(eval $(call variant,tsan,$(CC),-O1 -fsanitize=thread))
 $(eval $(call variant,fuzz,$(CLANG),-O1 $(SANITIZE) -fsanitize=fuzzer-no-link))
 
 build/kvmlens: build/obj/kvmlens

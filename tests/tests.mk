@@ -50,6 +50,17 @@ coverage: all asan $(UNIT) | build/.setup-test
 
 #: make asan         build/asan/kvmlens, with the sanitizers
 
+#: make tsan         the tests that start threads, and the guests on /dev/kvm, under ThreadSanitizer
+THREADED := $(patsubst %,build/tests/tsan/test_%,exit host loop trace vm)
+$(THREADED): build/tests/tsan/%: build/tsan/tests/unit/%.o build/tsan/libcore.a build/.libs | build/.setup-test
+	@$(say) LINK $@
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(tsan_FLAGS) -pthread $< build/tsan/libcore.a -lcmocka $$(cat build/.libs) -o $@
+.PHONY: tsan
+tsan: all build/tsan/kvmlens $(THREADED)
+	@for test in $(THREADED); do $$test >$$test.log 2>&1 || { cat $$test.log; exit 1; }; done
+	KVMLENS=build/tsan/kvmlens tests/run kvm
+
 #: make fuzz         look for new inputs, FUZZ_SECONDS (30) for each fuzzer
 fuzz: $(FUZZ)
 	@for fuzzer in $(FUZZ); do \

@@ -21,6 +21,7 @@ bless = False  # tests/run --bless
 KERNEL = "build/guest/kernel.elf"
 KVMLENS = os.environ.get("KVMLENS", "build/kvmlens")
 ASAN_KVMLENS = "build/asan/kvmlens"
+SANITIZED = (ASAN_KVMLENS, "build/tsan/kvmlens")
 QEMU = "qemu-system-x86_64"
 
 # vmm/status.h
@@ -59,7 +60,7 @@ _cases = []
 
 def case(group, name=None, asan=True, **keywords):
     """Adds a function as a case of GROUP; KEYWORDS are handed to it. asan: it is run again with
-    the sanitized binary."""
+    the sanitized binaries."""
 
     def add(function):
         label = name or function.__name__.replace("_", "-")
@@ -114,7 +115,7 @@ def group(wanted, binary=KVMLENS):
     chosen = [c for c in _load() if c[0] == wanted and (not only or only in c[1])]
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
         jobs = [pool.submit(_perform, wanted, name, function, binary)
-                for _, name, function, asan in chosen if asan or binary != ASAN_KVMLENS]
+                for _, name, function, asan in chosen if asan or binary not in SANITIZED]
         for job in jobs:
             yield job.result()
 

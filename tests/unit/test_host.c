@@ -378,7 +378,8 @@ static void a_pty_talks_both_ways_and_survives_a_hang_up(void **state)
 
         assert_true(slave >= 0);
         assert_true(chardev_send(&g->dev, 'o') && chardev_send(&g->dev, 'k'));
-        assert_int_equal(read(slave, text, 2), 2);
+        for (unsigned i = 0; i < 2; i++) /* the two may come one by one */
+            assert_int_equal(read(slave, text + i, 1), 1);
         assert_memory_equal(text, "ok", 2);
         assert_int_equal(write(slave, "in\n", 3), 3);
         g->room = 16;
