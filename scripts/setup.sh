@@ -17,7 +17,7 @@ build|header gelf.h|libelf-dev|elfutils-libelf-devel|libelf|reads a guest's ELF 
 build|header libfdt.h|libfdt-dev|libfdt-devel|dtc|describes the machine to the guest
 build|header zlib.h|zlib1g-dev|zlib-devel|zlib|needed by libelf
 test|header_cmocka|libcmocka-dev|libcmocka-devel|cmocka|runs the unit tests
-test|sanitizers|gcc|libasan libubsan|gcc|finds memory errors in them
+test|sanitizers|gcc|libasan libubsan libtsan|gcc|finds memory errors in them
 test|tool python3|python3|python3|python|runs the end-to-end tests
 test|tool qemu-system-x86_64|qemu-system-x86|qemu-system-x86-core|qemu-system-x86|boots the same guests, to compare
 test|tool dtc|device-tree-compiler|dtc|dtc|checks the machine's device tree
@@ -40,7 +40,10 @@ header_cmocka() {
 links() { # COMPILER FLAG SOURCE
     echo "$3" | "$1" "$2" -x c - -o /dev/null >/dev/null 2>&1
 }
-sanitizers() { links "${CC:-gcc}" -fsanitize=address,undefined 'int main(void) { return 0; }'; }
+sanitizers() {
+    links "${CC:-gcc}" -fsanitize=address,undefined 'int main(void) { return 0; }' &&
+        links "${CC:-gcc}" -fsanitize=thread 'int main(void) { return 0; }'
+}
 fuzzer() {
     links "${CLANG:-clang}" -fsanitize=fuzzer,address \
         'int LLVMFuzzerTestOneInput(const void *d, unsigned long n) { (void)d; (void)n; return 0; }'

@@ -162,6 +162,19 @@ def unit():
             yield from results
 
 
+def tsan():
+    """What starts threads, under ThreadSanitizer: unit tests, and guests with several processors."""
+    probe = harness.run([harness.TSAN_KVMLENS, "-version"])
+    if probe.status != 0: # older run-time libraries do not start where the kernel spreads addresses wide
+        yield Result("all", "skip", f"ThreadSanitizer does not run here: {probe.err.strip()[:120]}")
+        return
+    for program in files("build/tests/tsan/test_*"):
+        if os.access(program, os.X_OK):
+            yield from tap(program)
+    for result in harness.group("kvm", harness.TSAN_KVMLENS):
+        yield result
+
+
 def fuzz():
     """Each fuzzer runs its corpus once; `make fuzz` looks for more."""
     for source in files("tests/fuzz/fuzz_*.c"):

@@ -24,9 +24,19 @@ fuzzers: $(FUZZ)
 
 asan: build/asan/kvmlens
 
+# The tests that start threads.
+THREADED := $(patsubst %,build/tests/tsan/test_%,exit host loop trace vm)
+$(THREADED): build/tests/tsan/%: build/tsan/tests/unit/%.o build/tsan/libcore.a build/.libs | build/.setup-test
+	@$(say) LINK $@
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(tsan_FLAGS) -pthread $< build/tsan/libcore.a -lcmocka $$(cat build/.libs) -o $@
+.PHONY: tsan
+tsan: all build/tsan/kvmlens $(THREADED)
+	tests/run tsan
+
 #: make check        all tests: lint, unit, on /dev/kvm, on QEMU, fuzz corpora, coverage
-check: all asan $(UNIT) $(FUZZ) | build/.setup-test
-	tests/run lint unit cli kvm asan qemu fuzz coverage
+check: all asan build/tsan/kvmlens $(THREADED) $(UNIT) $(FUZZ) | build/.setup-test
+	tests/run lint unit cli kvm asan tsan qemu fuzz coverage
 
 #: make check-unit   the unit tests, under ASan and UBSan
 check-unit: $(UNIT)
@@ -49,17 +59,7 @@ coverage: all asan $(UNIT) | build/.setup-test
 	tests/run unit asan coverage
 
 #: make asan         build/asan/kvmlens, with the sanitizers
-
 #: make tsan         the tests that start threads, and the guests on /dev/kvm, under ThreadSanitizer
-THREADED := $(patsubst %,build/tests/tsan/test_%,exit host loop trace vm)
-$(THREADED): build/tests/tsan/%: build/tsan/tests/unit/%.o build/tsan/libcore.a build/.libs | build/.setup-test
-	@$(say) LINK $@
-	@mkdir -p $(@D)
-	$(Q)$(CC) $(tsan_FLAGS) -pthread $< build/tsan/libcore.a -lcmocka $$(cat build/.libs) -o $@
-.PHONY: tsan
-tsan: all build/tsan/kvmlens $(THREADED)
-	@for test in $(THREADED); do $$test >$$test.log 2>&1 || { cat $$test.log; exit 1; }; done
-	KVMLENS=build/tsan/kvmlens tests/run kvm
 
 #: make fuzz         look for new inputs, FUZZ_SECONDS (30) for each fuzzer
 fuzz: $(FUZZ)

@@ -21,7 +21,8 @@ bless = False  # tests/run --bless
 KERNEL = "build/guest/kernel.elf"
 KVMLENS = os.environ.get("KVMLENS", "build/kvmlens")
 ASAN_KVMLENS = "build/asan/kvmlens"
-SANITIZED = (ASAN_KVMLENS, "build/tsan/kvmlens")
+TSAN_KVMLENS = "build/tsan/kvmlens"
+SANITIZED = (ASAN_KVMLENS, TSAN_KVMLENS)
 QEMU = "qemu-system-x86_64"
 
 # vmm/status.h
