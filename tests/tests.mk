@@ -36,7 +36,7 @@ tsan: all build/tsan/kvmlens $(THREADED)
 
 #: make check        all tests: lint, unit, on /dev/kvm, on QEMU, fuzz corpora, coverage
 check: all asan build/tsan/kvmlens $(THREADED) $(UNIT) $(FUZZ) | build/.setup-test
-	tests/run lint unit cli kvm asan tsan qemu fuzz coverage
+	tests/run lint unit cli kvm asan tsan qemu qemu-kvm fuzz coverage
 
 #: make check-unit   the unit tests, under ASan and UBSan
 check-unit: $(UNIT)
@@ -46,9 +46,9 @@ check-unit: $(UNIT)
 check-kvm: all | build/.setup-test
 	tests/run cli kvm
 
-#: make check-qemu   the same guests on QEMU's emulator
+#: make check-qemu   the same guests on QEMU's emulator, and on QEMU with KVM
 check-qemu: all | build/.setup-test
-	tests/run qemu
+	tests/run qemu qemu-kvm
 
 #: make lint         layout, warnings, sizes, dependency rules, scripts, documents
 lint: all | build/.setup-test

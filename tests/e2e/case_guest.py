@@ -1,11 +1,12 @@
-"""Guests that run on kvmlens and on QEMU's emulator: the same text, the same exit status.
+"""Guests that run on kvmlens, and on QEMU with both of its accelerators: the same text, the same
+exit status.
 
 golden/NAME.txt is what both print, and how they end; MASKS hides what differs from run to run.
 """
 import glob
 import os
 
-from harness import (CRASH, DEBUG_EXIT, POWEROFF, QEMU, TIMEOUT, boot, case, expect, expect_status,
+from harness import (CRASH, DEBUG_EXIT, POWEROFF, QEMU, QEMU_KVM, TIMEOUT, boot, case, expect, expect_status,
                      expect_text, golden, guest_command, kvm_backend, run, scratch)
 
 MASKS = (
@@ -70,9 +71,9 @@ def long_input(binary):
 
 
 def both(label, function, **keywords):
-    for group in ("kvm", "qemu"):
+    for group in ("kvm", "qemu", "qemu-kvm"):
         def adapted(binary, group=group):
-            function(QEMU if group == "qemu" else binary, **keywords)
+            function({"qemu": QEMU, "qemu-kvm": QEMU_KVM}.get(group, binary), **keywords)
         case(group, f"guest: {label}")(adapted)
 
 

@@ -24,6 +24,7 @@ ASAN_KVMLENS = "build/asan/kvmlens"
 TSAN_KVMLENS = "build/tsan/kvmlens"
 SANITIZED = (ASAN_KVMLENS, TSAN_KVMLENS)
 QEMU = "qemu-system-x86_64"
+QEMU_KVM = f"{QEMU} on KVM"  # in the place of a binary: QEMU with the other accelerator
 
 # vmm/status.h
 POWEROFF, USAGE, IMAGE, NO_KVM, INTERNAL, CRASH, KVM_FAIL, SIGNAL, TIMEOUT = (
@@ -97,9 +98,9 @@ def kvm_backend():
 
 def _perform(group_name, name, function, binary):
     try:
-        if group_name == "kvm" and kvm_trouble():
+        if group_name.endswith("kvm") and kvm_trouble():
             raise Skip(kvm_trouble())
-        if group_name == "qemu" and not shutil.which(QEMU):
+        if group_name.startswith("qemu") and not shutil.which(QEMU):
             raise Skip(f"{QEMU} is not installed")
         function(binary)
         return Result(name)
@@ -188,8 +189,8 @@ def expect_one_line(ended, status, *patterns):
 def guest_command(binary, kernel=KERNEL, append=None, options=(), machine=""):
     """The one command line that both kvmlens and QEMU understand."""
     command = [binary]
-    if os.path.basename(binary) == QEMU:
-        command += ["-accel", "tcg", "-global", "virtio-mmio.force-legacy=false"]
+    if binary in (QEMU, QEMU_KVM):
+        command = [QEMU, "-accel", "tcg" if binary == QEMU else "kvm", "-global", "virtio-mmio.force-legacy=false"]
     command += ["-M", "microvm" + machine, "-nodefaults", "-no-user-config", "-display", "none",
                 "-serial", "stdio", "-no-reboot", "-bios" if kernel.endswith(".rom") else "-kernel", kernel]
     if append is not None:
