@@ -88,7 +88,8 @@ def packages(causes, folder, lists):
     names = []
     for wanted in PACKAGES:
         with contextlib.suppress(subprocess.CalledProcessError):
-            names = re.findall(r"Depends: (linux-image-\d\S*)", apt(causes, folder, "apt-cache", *lists, "depends", wanted))
+            listed = apt(causes, folder, "apt-cache", *lists, "depends", wanted)
+            names = re.findall(r"Depends: (linux-image-\d\S*)", listed)
         if names:
             break
     more = re.findall(r"Depends: (linux-modules-\d\S*)",

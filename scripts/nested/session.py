@@ -107,6 +107,8 @@ class Session:
         if 0 in readable:
             self.read_input()
         self.show_console()
+        if self.status is None and not readable and not self.machine.is_whole():
+            raise self.machine.died()
         if not self.started:
             self.show_progress(True)
             if time.monotonic() - self.begin > BOOT_SECONDS:

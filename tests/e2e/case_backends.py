@@ -87,7 +87,8 @@ def outcome(ended, qemu):
         return EXCEPTIONS[status >> 1]
     if qemu and status == POWEROFF:
         return "triple fault"  # with -no-reboot
-    return {CRASH: "triple fault", KVM_FAIL: "cannot be emulated", TIMEOUT: "never returns"}.get(status, f"status {status}")
+    words = {CRASH: "triple fault", KVM_FAIL: "cannot be emulated", TIMEOUT: "never returns"}
+    return words.get(status, f"status {status}")
 
 
 def tried(binary, key, code, column):

@@ -34,15 +34,15 @@ def cache():
 
 
 def processes(mark):
-    """Those that have MARK in their environment."""
-    found = []
+    """Those that have MARK in their environment: {number: command line}."""
+    found = {}
     for entry in filter(str.isdigit, os.listdir("/proc")):
         with contextlib.suppress(OSError):
             with open(f"/proc/{entry}/environ", "rb") as file:
                 if mark.encode() in file.read():
                     with open(f"/proc/{entry}/cmdline", "rb") as command:
-                        found.append(text(command.read()).replace("\0", " ")[:80])
-    return [line for line in found if line]  # one that has ended, and was not waited for, has none
+                        found[int(entry)] = text(command.read()).replace("\0", " ")[:80]
+    return {pid: line for pid, line in found.items() if line}  # one that ended, not waited for, has none
 
 
 def wait_until(condition, what):
@@ -187,6 +187,22 @@ def killed(_binary):
         expect(os.listdir(home) == ["kvmlens"], f"left in TMPDIR: {os.listdir(home)}")
         left = [name for name in os.listdir(folder) if not re.match("(kernel|lock|initramfs-.*|groups.so-.*)$", name)]
         expect(not left, f"left in the cache: {left}")
+
+
+@case("with-kvm", "a part of the machine dies")
+def part_dies(_binary):
+    for part in ("qemu-system", "virtiofsd"):
+        mark = new_mark()
+        with subprocess.Popen([*NESTED, "sh", "-c", "echo begun; sleep 1000"], stdout=subprocess.PIPE,
+                              stderr=subprocess.PIPE, env=environment(marked(mark))) as process:
+            expect(process.stdout.readline() == b"begun\n", "expected the command to start")
+            for pid, command in processes(mark).items():
+                if command.split()[0].rpartition("/")[2].startswith(part):
+                    os.kill(pid, signal.SIGKILL)
+            _, err = process.communicate(timeout=PATIENCE)
+        expect(process.returncode == 125, f"expected status 125, not {process.returncode}", text(err))
+        expect_text(text(err), "^with-kvm: the nested machine ended before the command did:$")
+        expect(not processes(mark), f"left running: {processes(mark)}")
 
 
 @case("with-kvm", "two at once, the first time")
