@@ -27,6 +27,12 @@ fold() {
     END { flush() }'
 }
 
+# Where there is no usable /dev/kvm, all this happens in an emulated machine that has one.
+if [ -z "${WITH_KVM:-}" ] && ! build/kvmlens check >/dev/null; then
+    scripts/setup.sh nested && exec scripts/with-kvm scripts/run.sh
+    exit
+fi
+
 command=(build/kvmlens -M "microvm,timeout=60" -display none -no-reboot -kernel build/guest/kernel.elf
     -append "run=zoo,poweroff" -serial "file:build/run.serial" -trace exits -trace summary)
 echo "${command[*]}"

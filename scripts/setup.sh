@@ -1,6 +1,6 @@
 #!/bin/sh
 # setup.sh GROUP...: makes sure that this machine has what kvmlens needs.
-#   build  to build and run it     test  to test it
+#   build  to build and run it     test  to test it     nested  to run it where there is no /dev/kvm
 # On Debian and Ubuntu what is missing is installed; elsewhere the package names are printed.
 # Exit status: 0 all is there, 64 usage, 69 something is missing and was not installed.
 set -u
@@ -16,6 +16,9 @@ build|header linux/kvm.h|linux-libc-dev|kernel-headers|linux-api-headers|the int
 build|header gelf.h|libelf-dev|elfutils-libelf-devel|libelf|reads a guest's ELF file and its symbols
 build|header libfdt.h|libfdt-dev|libfdt-devel|dtc|describes the machine to the guest
 build|header zlib.h|zlib1g-dev|zlib-devel|zlib|needed by libelf
+nested|tool python3|python3|python3|python|drives the emulated machine
+nested|tool qemu-system-x86_64|qemu-system-x86|qemu-system-x86-core|qemu-system-x86|emulates it
+nested|virtiofs|@virtiofsd|virtiofsd|virtiofsd|shows it the files of this one
 test|header_cmocka|libcmocka-dev|libcmocka-devel|cmocka|runs the unit tests
 test|sanitizers|gcc|libasan libubsan libtsan|gcc|finds memory errors in them
 test|tool python3|python3|python3|python|runs the end-to-end tests
@@ -31,6 +34,7 @@ test|tool mandoc|mandoc|mandoc|mandoc|checks the manual page
 END
 }
 
+virtiofs() { [ -x /usr/lib/qemu/virtiofsd ] || [ -x /usr/libexec/virtiofsd ] || [ -x /usr/lib/virtiofsd ] || tool virtiofsd; }
 tool() { type "$1" >/dev/null 2>&1; }
 header() { echo "#include <$1>" | ${CC:-gcc} -E -x c - >/dev/null 2>&1; }
 header_cmocka() {
@@ -61,6 +65,15 @@ clang_runtime() {
     done
 }
 
+# Debian 12 has it among QEMU's own files.
+virtiofs_package() {
+    if apt-cache show virtiofsd >/dev/null 2>&1; then
+        echo virtiofsd
+    else
+        echo qemu-system-common
+    fi
+}
+
 say() { echo "setup: $*"; }
 
 missing() { # GROUP...: the rows of what is not there
@@ -77,9 +90,9 @@ missing() { # GROUP...: the rows of what is not there
 [ $# -gt 0 ] || set -- build test
 for group in "$@"; do
     case $group in
-    build | test) ;;
+    build | test | nested) ;;
     *)
-        echo "usage: setup.sh [build] [test]" >&2
+        echo "usage: setup.sh [build] [test] [nested]" >&2
         exit 64
         ;;
     esac
@@ -107,10 +120,14 @@ if [ "$(id -u)" != 0 ]; then
     fi
 fi
 $as_root apt-get -qq update || say "apt-get update failed; going on with the package lists that are there"
-packages=$(echo "$rows" | cut -d'|' -f1 | sort -u)
-case $packages in
-*@clang-rt*) packages="$(echo "$packages" | grep -v '^@') $(clang_runtime)" ;;
-esac
+packages=
+for package in $(echo "$rows" | cut -d'|' -f1 | sort -u); do
+    case $package in
+    @clang-rt) package=$(clang_runtime) ;;
+    @virtiofsd) package=$(virtiofs_package) ;;
+    esac
+    packages="$packages $package"
+done
 # shellcheck disable=SC2086 # a list of words
 set -- $packages
 say "installing: $*"

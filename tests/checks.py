@@ -10,7 +10,7 @@ import harness
 from harness import Result
 
 C_FILES = ("include/*.h", "vmm/*.[ch]", "vmm/*/*.[ch]", "guest/*.[ch]", "guest/*/*.[ch]",
-           "tests/*/*.[ch]")
+           "tests/*/*.[ch]", "scripts/*/*.[ch]")
 FILE_LINES, FUNCTION_LINES = 500, 60
 COVERAGE_PERCENT = 85
 

@@ -7,7 +7,7 @@ FUZZ_SRC := $(sort $(wildcard tests/fuzz/fuzz_*.c))
 FUZZ     := $(FUZZ_SRC:tests/%.c=build/tests/%)
 FUZZ_SECONDS ?= 30
 
-.PHONY: check check-unit check-kvm check-qemu asan unit fuzzers fuzz bench lint coverage docs \
+.PHONY: check check-nested check-unit check-kvm check-qemu asan unit fuzzers fuzz bench lint coverage docs \
         clang-warnings
 
 $(UNIT): build/tests/%: build/asan/tests/%.o build/asan/libcore.a build/.libs | build/.setup-test
@@ -49,6 +49,11 @@ check-kvm: all | build/.setup-test
 #: make check-qemu   the same guests on QEMU's emulator, and on QEMU with KVM
 check-qemu: all | build/.setup-test
 	tests/run qemu qemu-kvm
+
+#: make check-nested  the guests and the command line on the KVM of an emulated AMD processor
+check-nested: all | build/.setup-test build/.setup-nested
+	tests/run with-kvm
+	scripts/with-kvm --nested --timeout 600 tests/run cli kvm
 
 #: make lint         layout, warnings, sizes, dependency rules, scripts, documents
 lint: all | build/.setup-test
