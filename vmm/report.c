@@ -3,7 +3,9 @@
  */
 #include "report.h"
 
+#include "insn.h"
 #include "log.h"
+#include "pagewalk.h"
 #include "postmortem.h"
 #include "trace/symbols.h"
 
@@ -11,6 +13,20 @@
 #include <string.h>
 
 #define RFLAGS_IF 0x200
+
+/* A hypercall takes a software KVM into an endless loop of its own (docs/backends.md). */
+static void print_if_hanging(const struct vm *vm, const struct cpu_state *state, FILE *out)
+{
+    uint8_t bytes[INSN_MAX_BYTES];
+    uint64_t len = pagewalk_read(&vm->mem, state, code_address(state), bytes, sizeof bytes);
+    struct insn insn = insn_decode(bytes, (unsigned)len, code_is_64bit(state));
+
+    if (insn.name && (strcmp(insn.name, "vmcall") == 0 || strcmp(insn.name, "vmmcall") == 0) &&
+        kvm_backend() == KVM_BACKEND_SOFTWARE)
+        fprintf(out,
+                "  `%s` there never returns: this KVM is a software one, and loops in the kernel\n",
+                insn.name);
+}
 
 static void print_whereabouts(const struct vm *vm, const struct symbols *symbols, FILE *out)
 {
@@ -37,6 +53,8 @@ static void print_whereabouts(const struct vm *vm, const struct symbols *symbols
         if (name)
             fprintf(out, " (%s+0x%llx)", name, (unsigned long long)offset);
         fprintf(out, ", after %llu exits\n", (unsigned long long)vm->vcpu[i].exits);
+        if (activity == VCPU_RUNS)
+            print_if_hanging(vm, &state, out);
     }
 }
 

@@ -104,6 +104,7 @@ def tried(binary, key, code, column):
         expect_text(ended.err, r"instruction.*\b[0-9a-f]{2}( [0-9a-f]{2})+\b", ended)
     if found == "never returns":
         expect_text(ended.err, "^kvmlens: the time limit has passed", ended)
+        expect_text(ended.err, f"{key[1]} there never returns", ended)
 
 
 for _key, _code in GUESTS.items():
