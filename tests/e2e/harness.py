@@ -40,11 +40,10 @@ class Skip(Exception):
 
 
 class Result:
-    """status is ok, FAIL or skip; info: the detail is worth printing even when all is well; where: the
-    backend that ran it, if that is not the group's."""
+    """status is ok, FAIL or skip; info: the detail is worth printing even when all is well."""
 
-    def __init__(self, name, status="ok", detail="", info=False, where=None):
-        self.name, self.status, self.detail, self.info, self.where = name, status, detail, info, where
+    def __init__(self, name, status="ok", detail="", info=False):
+        self.name, self.status, self.detail, self.info = name, status, detail, info
 
 
 class Ended:
