@@ -11,9 +11,3 @@ void irq_set(const struct irq_line *line, bool level)
         line->set(line->opaque, line->gsi, level);
     }
 }
-
-void irq_pulse(const struct irq_line *line)
-{
-    irq_set(line, true);
-    irq_set(line, false);
-}

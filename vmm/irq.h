@@ -18,7 +18,4 @@ struct irq_line {
 /* Drives the line to LEVEL. */
 void irq_set(const struct irq_line *line, bool level);
 
-/* A rising and a falling edge, for edge-triggered sources. */
-void irq_pulse(const struct irq_line *line);
-
 #endif

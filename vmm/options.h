@@ -10,9 +10,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define SMP_MAX    64
-#define SERIAL_MAX 1
-#define TRACE_MAX  4
+#define SMP_MAX   64
+#define TRACE_MAX 4
 
 enum serial_kind {
     SERIAL_STDIO,     /* stdin and stdout; Ctrl-C ends kvmlens */
