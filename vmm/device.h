@@ -14,6 +14,9 @@
 struct device_ops {
     const char *name; /* as the trace shows it: "serial", "rtc" */
 
+    /* The name of this very device ("virtio-blk0"), which outlives the trace; NULL: NAME tells. */
+    const char *(*instance)(const void *dev);
+
     /* The widest access the device takes, in bytes; 0: any. The bus splits a wider one into parts
      * of this size from the lowest offset up, as a PC's bus does for an 8-bit card. */
     unsigned width;
@@ -28,6 +31,14 @@ struct device_ops {
     /* The name of the register that an access would reach now ("THR", "DLL"); a static string, or
      * NULL for a register that does not exist. No side effect. May be NULL. */
     const char *(*reg_name)(const void *dev, uint64_t offset, bool write);
+};
+
+/* What a device says of its work, for the trace: TEXT is static, a printf format for up to three
+ * unsigned long long ("read sector %llu, %llu bytes"). say may be NULL: nobody listens. */
+struct device_remark {
+    void (*say)(void *opaque, const char *device, const char *text, uint64_t a, uint64_t b,
+                uint64_t c);
+    void *opaque;
 };
 
 /* A clock handed to a device. Nanoseconds, monotonic. */

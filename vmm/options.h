@@ -6,6 +6,7 @@
 
 #include "cpu_features.h"
 #include "error.h"
+#include "options_devices.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -59,6 +60,8 @@ struct options {
 
     bool debug_exit;
     uint16_t debug_exit_iobase, debug_exit_iosize;
+
+    struct device_options devices; /* virtio, and what it is connected to */
 
     struct trace_option trace[TRACE_MAX];
     unsigned trace_count;

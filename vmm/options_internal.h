@@ -10,6 +10,7 @@
 #include "options.h"
 
 struct option_def;
+struct device_refs; /* options_backends.h */
 
 /* -smp's properties; 0: not given. */
 struct smp_option {
@@ -23,6 +24,9 @@ struct option_parser {
     const struct option_def *def; /* the option being parsed */
     const char *typed;            /* and how it was typed: "-M", "--machine" */
     bool accel_given, serial_given, trace_kind_given;
+    struct virtio_option *device;     /* -device virtio-*: the one whose properties are parsed */
+    struct console_port_option *port; /* -device virtconsole, virtserialport */
+    struct device_refs *refs;         /* the names that it refers to */
     struct smp_option smp;
 };
 

@@ -12,7 +12,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define LOOP_FDS_MAX    8
+#define LOOP_FDS_MAX    64
 #define LOOP_TIMERS_MAX 8
 
 struct loop_fd {
