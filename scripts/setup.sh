@@ -16,6 +16,7 @@ build|header linux/kvm.h|linux-libc-dev|kernel-headers|linux-api-headers|the int
 build|header gelf.h|libelf-dev|elfutils-libelf-devel|libelf|reads a guest's ELF file and its symbols
 build|header libfdt.h|libfdt-dev|libfdt-devel|dtc|describes the machine to the guest
 build|header zlib.h|zlib1g-dev|zlib-devel|zlib|needed by libelf
+build|header slirp/libslirp.h|libslirp-dev|libslirp-devel|libslirp|the guest's network without root (-netdev user)
 nested|tool python3|python3|python3|python|drives the emulated machine
 nested|tool qemu-system-x86_64|qemu-system-x86|qemu-system-x86-core|qemu-system-x86|emulates it
 nested|virtiofs|@virtiofsd|virtiofsd|virtiofsd|shows it the files of this one

@@ -401,7 +401,7 @@ static int connect_host(struct machine *m, struct error *err)
 
     if (loop_add_timer(loop, &m->serial_timer) < 0 || loop_add_timer(loop, &m->rtc_timer) < 0 ||
         loop_add_timer(loop, &m->time_limit) < 0)
-        return error_set(err, STATUS_INTERNAL, "the event loop is full");
+        return error_set(err, STATUS_INTERNAL, "out of memory");
     if (!m->config.options->isa_serial)
         return 0;
     chardev_connect(m->config.console, &(struct chardev_peer){

@@ -115,22 +115,188 @@ static void a_quit_before_the_run_is_not_lost_and_nothing_starves(void **state)
     loop_close(&loop);
 }
 
-static void the_loop_says_when_it_is_full(void **state)
+/* --- descriptors and pollers -------------------------------------------------------------------- */
+
+#define MANY 100
+
+struct reader {
+    struct loop *loop;
+    struct loop_fd fd;
+    int write_fd;
+    unsigned calls;
+    struct reader *kills; /* removed by this one's callback */
+};
+
+static void reader_ready(void *opaque, short revents)
 {
+    struct reader *r = opaque;
+    char byte;
+
+    assert_true(revents & POLLIN);
+    assert_int_equal(read(r->fd.fd, &byte, 1), 1);
+    r->calls++;
+    if (r->kills) {
+        loop_remove_fd(r->loop, &r->kills->fd);
+        r->kills->fd.ready = NULL; /* as if it were freed */
+    }
+    loop_quit(r->loop);
+}
+
+static void open_reader(struct reader *r, struct loop *loop)
+{
+    int ends[2];
+
+    assert_int_equal(pipe(ends), 0);
+    *r =
+        (struct reader){.loop = loop,
+                        .fd = {.fd = ends[0], .events = POLLIN, .ready = reader_ready, .opaque = r},
+                        .write_fd = ends[1]};
+    assert_int_equal(loop_add_fd(loop, &r->fd), 0);
+}
+
+static void close_reader(struct reader *r)
+{
+    loop_remove_fd(r->loop, &r->fd);
+    close(r->fd.fd);
+    close(r->write_fd);
+}
+
+static void there_is_room_for_many(void **state)
+{
+    static struct reader readers[MANY];
+    static struct loop_timer timers[MANY];
     struct loop loop;
-    struct loop_fd fds[LOOP_FDS_MAX + 1] = {0};
-    struct loop_timer timers[LOOP_TIMERS_MAX + 1] = {0};
 
     (void)state;
     assert_int_equal(loop_init(&loop), 0);
-    for (unsigned i = 0; i < LOOP_FDS_MAX; i++)
-        assert_int_equal(loop_add_fd(&loop, &fds[i]), 0);
-    assert_int_equal(loop_add_fd(&loop, &fds[LOOP_FDS_MAX]), -ENOSPC);
-    loop_remove_fd(&loop, &fds[0]);
-    assert_int_equal(loop_add_fd(&loop, &fds[LOOP_FDS_MAX]), 0);
-    for (unsigned i = 0; i < LOOP_TIMERS_MAX; i++)
+    for (unsigned i = 0; i < MANY; i++) {
+        open_reader(&readers[i], &loop);
         assert_int_equal(loop_add_timer(&loop, &timers[i]), 0);
-    assert_int_equal(loop_add_timer(&loop, &timers[LOOP_TIMERS_MAX]), -ENOSPC);
+        assert_int_equal(write(readers[i].write_fd, "x", 1), 1);
+    }
+    alarm(10);
+    assert_int_equal(loop_run(&loop, &lock), 0);
+    alarm(0);
+    for (unsigned i = 0; i < MANY; i++) {
+        assert_int_equal(readers[i].calls, 1);
+        close_reader(&readers[i]);
+    }
+    loop_close(&loop);
+}
+
+static void what_a_callback_removes_is_not_called(void **state)
+{
+    struct loop loop;
+    struct reader first, second;
+
+    (void)state;
+    assert_int_equal(loop_init(&loop), 0);
+    open_reader(&first, &loop);
+    open_reader(&second, &loop);
+    first.kills = &second;
+    assert_int_equal(write(first.write_fd, "x", 1), 1);
+    assert_int_equal(write(second.write_fd, "x", 1), 1);
+    alarm(10);
+    assert_int_equal(loop_run(&loop, &lock), 0);
+    alarm(0);
+    assert_int_equal(first.calls, 1);
+    assert_int_equal(second.calls, 0);
+    close_reader(&first);
+    close_reader(&second);
+    loop_close(&loop);
+}
+
+struct pollers_own {
+    struct loop *loop;
+    int fd, number;
+    uint64_t deadline; /* 0: none */
+    unsigned fills, polls;
+    short seen;
+};
+
+static void poller_fill(void *opaque, struct loop *loop, uint64_t *deadline)
+{
+    struct pollers_own *p = opaque;
+
+    p->fills++;
+    p->number = p->fd >= 0 ? loop_poll(loop, p->fd, POLLIN) : -1;
+    if (p->deadline != 0 && p->deadline < *deadline)
+        *deadline = p->deadline;
+}
+
+static void poller_ready(void *opaque, const struct loop *loop)
+{
+    struct pollers_own *p = opaque;
+
+    p->polls++;
+    p->seen = loop_polled(loop, p->number);
+    if (p->seen || p->deadline)
+        loop_quit(p->loop);
+}
+
+static void a_poller_brings_descriptors_and_deadlines(void **state)
+{
+    struct loop loop;
+    struct pollers_own own = {.loop = &loop, .fd = -1, .deadline = loop_now() + 5 * MS};
+    struct loop_poller poller = {.fill = poller_fill, .ready = poller_ready, .opaque = &own};
+    int ends[2];
+
+    (void)state;
+    assert_int_equal(pipe(ends), 0);
+    assert_int_equal(loop_init(&loop), 0);
+    assert_int_equal(loop_add_poller(&loop, &poller), 0);
+    alarm(10);
+    assert_int_equal(loop_run(&loop, &lock), 0);
+    assert_true(loop_now() >= own.deadline);
+    assert_int_equal(own.seen, 0);
+
+    own.deadline = 0;
+    own.fd = ends[0];
+    assert_int_equal(write(ends[1], "x", 1), 1);
+    assert_int_equal(loop_run(&loop, &lock), 0);
+    assert_int_equal(own.seen, POLLIN);
+    alarm(0);
+    assert_int_equal(loop_polled(&loop, -1), 0);
+    assert_int_equal(loop_polled(&loop, 1000), 0);
+
+    unsigned polls = own.polls;
+
+    loop_remove_poller(&loop, &poller);
+    loop_quit(&loop);
+    assert_int_equal(loop_run(&loop, &lock), 0);
+    assert_int_equal(own.polls, polls);
+    loop_close(&loop);
+    close(ends[0]);
+    close(ends[1]);
+}
+
+static void *change_a_poller_from_another_thread(void *opaque)
+{
+    struct pollers_own *p = opaque;
+
+    usleep(5000);
+    pthread_mutex_lock(&lock);
+    p->deadline = 1;
+    loop_refill(p->loop);
+    pthread_mutex_unlock(&lock);
+    return NULL;
+}
+
+static void a_change_wakes_a_waiting_loop(void **state)
+{
+    struct loop loop;
+    struct pollers_own own = {.loop = &loop, .fd = -1};
+    struct loop_poller poller = {.fill = poller_fill, .ready = poller_ready, .opaque = &own};
+    pthread_t thread;
+
+    (void)state;
+    assert_int_equal(loop_init(&loop), 0);
+    assert_int_equal(loop_add_poller(&loop, &poller), 0);
+    pthread_create(&thread, NULL, change_a_poller_from_another_thread, &own);
+    alarm(10);
+    assert_int_equal(loop_run(&loop, &lock), 0);
+    alarm(0);
+    pthread_join(thread, NULL);
     loop_close(&loop);
 }
 
@@ -260,7 +426,10 @@ int main(void)
         cmocka_unit_test(disarmed_timers_do_not_fire),
         cmocka_unit_test(another_thread_can_end_a_waiting_loop_and_it_runs_again),
         cmocka_unit_test(a_quit_before_the_run_is_not_lost_and_nothing_starves),
-        cmocka_unit_test(the_loop_says_when_it_is_full),
+        cmocka_unit_test(there_is_room_for_many),
+        cmocka_unit_test(what_a_callback_removes_is_not_called),
+        cmocka_unit_test(a_poller_brings_descriptors_and_deadlines),
+        cmocka_unit_test(a_change_wakes_a_waiting_loop),
         cmocka_unit_test(signals_are_events_of_the_loop),
         cmocka_unit_test(an_ignored_signal_stays_ignored),
         cmocka_unit_test(a_signal_after_the_guest_limits_what_is_left),

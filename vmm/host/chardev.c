@@ -292,7 +292,7 @@ int chardev_open(struct chardev *dev, struct loop *loop, const struct options *o
     dev->always_ready = r == 0 && fstat(dev->out.fd, &st) == 0 && S_ISREG(st.st_mode);
     if (r == 0 && (loop_add_fd(loop, &dev->in) < 0 || loop_add_fd(loop, &dev->out) < 0 ||
                    loop_add_timer(loop, &dev->reconnect) < 0))
-        r = error_set(err, STATUS_INTERNAL, "the event loop is full");
+        r = error_set(err, STATUS_INTERNAL, "out of memory");
     return r;
 }
 

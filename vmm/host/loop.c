@@ -4,8 +4,8 @@
 #include "loop.h"
 
 #include <errno.h>
-#include <poll.h>
 #include <stddef.h>
+#include <stdlib.h>
 #include <sys/eventfd.h>
 #include <time.h>
 #include <unistd.h>
@@ -30,11 +30,15 @@ void loop_close(struct loop *loop)
 {
     if (loop->wake_fd >= 0)
         close(loop->wake_fd);
-    loop->wake_fd = -1;
+    free(loop->fds.item);
+    free(loop->timers.item);
+    free(loop->pollers.item);
+    free(loop->asked.item);
+    free(loop->polled);
+    *loop = (struct loop){.wake_fd = -1};
 }
 
-/* The waiting thread looks at everything anew. An eventfd that is full has woken it already. */
-static void wake(struct loop *loop)
+static void write_wake_fd(struct loop *loop)
 {
     uint64_t one = 1;
 
@@ -42,35 +46,77 @@ static void wake(struct loop *loop)
         ;
 }
 
+/* If the loop waits, it shall look at everything anew; else it will do so by itself. */
+static void wake(struct loop *loop)
+{
+    if (!loop->waiting)
+        return;
+    loop->waiting = false;
+    write_wake_fd(loop);
+}
+
+/* --- lists -------------------------------------------------------------------------------------- */
+
+static int list_add(struct loop_list *list, void *item)
+{
+    if (list->count == list->room) {
+        unsigned room = list->room ? 2 * list->room : 8;
+        void **grown = reallocarray(list->item, room, sizeof *grown);
+
+        if (!grown)
+            return -ENOMEM;
+        list->item = grown;
+        list->room = room;
+    }
+    list->item[list->count++] = item;
+    return 0;
+}
+
+static void list_remove(struct loop_list *list, const void *item)
+{
+    for (unsigned i = 0; i < list->count; i++)
+        if (list->item[i] == item)
+            list->item[i] = list->item[--list->count];
+}
+
 int loop_add_fd(struct loop *loop, struct loop_fd *fd)
 {
-    if (loop->fds == LOOP_FDS_MAX)
-        return -ENOSPC;
-    loop->fd[loop->fds++] = fd;
-    return 0;
+    wake(loop);
+    return list_add(&loop->fds, fd);
 }
 
 void loop_remove_fd(struct loop *loop, struct loop_fd *fd)
 {
-    for (unsigned i = 0; i < loop->fds; i++)
-        if (loop->fd[i] == fd)
-            loop->fd[i] = loop->fd[--loop->fds];
+    list_remove(&loop->fds, fd);
+    /* It may be freed now, and the loop may be about to call it. */
+    for (unsigned i = 0; i < loop->asked.count; i++)
+        if (loop->asked.item[i] == fd)
+            loop->asked.item[i] = NULL;
 }
 
 int loop_add_timer(struct loop *loop, struct loop_timer *timer)
 {
-    if (loop->timers == LOOP_TIMERS_MAX)
-        return -ENOSPC;
-    loop->timer[loop->timers++] = timer;
-    return 0;
+    wake(loop);
+    return list_add(&loop->timers, timer);
 }
 
 void loop_remove_timer(struct loop *loop, struct loop_timer *timer)
 {
-    for (unsigned i = 0; i < loop->timers; i++)
-        if (loop->timer[i] == timer)
-            loop->timer[i] = loop->timer[--loop->timers];
+    list_remove(&loop->timers, timer);
 }
+
+int loop_add_poller(struct loop *loop, struct loop_poller *poller)
+{
+    wake(loop);
+    return list_add(&loop->pollers, poller);
+}
+
+void loop_remove_poller(struct loop *loop, struct loop_poller *poller)
+{
+    list_remove(&loop->pollers, poller);
+}
+
+/* --- what is waited for ------------------------------------------------------------------------- */
 
 void loop_want(struct loop *loop, struct loop_fd *fd, short events)
 {
@@ -87,31 +133,86 @@ void loop_arm(struct loop *loop, struct loop_timer *timer, uint64_t deadline)
         wake(loop);
 }
 
-/* How long poll(2) may wait, in *TS; false: for ever. */
-static bool next_wait(const struct loop *loop, struct timespec *ts)
+void loop_refill(struct loop *loop)
 {
-    uint64_t first = UINT64_MAX;
-
-    for (unsigned i = 0; i < loop->timers; i++)
-        if (loop->timer[i]->deadline != 0 && loop->timer[i]->deadline < first)
-            first = loop->timer[i]->deadline;
-    if (first == UINT64_MAX)
-        return false;
-
-    uint64_t now = loop_now();
-    uint64_t wait = first > now ? first - now : 0;
-
-    *ts =
-        (struct timespec){.tv_sec = (time_t)(wait / NS_PER_S), .tv_nsec = (long)(wait % NS_PER_S)};
-    return true;
+    wake(loop);
 }
+
+int loop_poll(struct loop *loop, int fd, short events)
+{
+    if (loop->polled_count == loop->polled_room) {
+        unsigned room = loop->polled_room ? 2 * loop->polled_room : 8;
+        struct pollfd *grown = reallocarray(loop->polled, room, sizeof *grown);
+
+        if (!grown)
+            return -1;
+        loop->polled = grown;
+        loop->polled_room = room;
+    }
+    loop->polled[loop->polled_count] = (struct pollfd){.fd = fd, .events = events};
+    return (int)loop->polled_count++;
+}
+
+short loop_polled(const struct loop *loop, int n)
+{
+    return n >= 0 && (unsigned)n < loop->polled_count ? loop->polled[n].revents : 0;
+}
+
+/* Everything that is to be waited for. *DEADLINE: until when; UINT64_MAX: for ever. -ENOMEM. */
+static int fill(struct loop *loop, uint64_t *deadline)
+{
+    *deadline = UINT64_MAX;
+    loop->polled_count = 0;
+    loop->asked.count = 0;
+    if (loop_poll(loop, loop->wake_fd, POLLIN) < 0)
+        return -ENOMEM;
+    for (unsigned i = 0; i < loop->fds.count; i++) {
+        struct loop_fd *fd = loop->fds.item[i];
+
+        if (fd->events == 0)
+            continue;
+        if (list_add(&loop->asked, fd) < 0 || loop_poll(loop, fd->fd, fd->events) < 0)
+            return -ENOMEM;
+    }
+    for (unsigned i = 0; i < loop->timers.count; i++) {
+        const struct loop_timer *timer = loop->timers.item[i];
+
+        if (timer->deadline != 0 && timer->deadline < *deadline)
+            *deadline = timer->deadline;
+    }
+    for (unsigned i = 0; i < loop->pollers.count; i++) {
+        struct loop_poller *poller = loop->pollers.item[i];
+
+        poller->fill(poller->opaque, loop, deadline);
+    }
+    return 0;
+}
+
+/* Waits with LOCK released. What poll(2) gave, or -errno. */
+static int wait_until(struct loop *loop, uint64_t deadline, pthread_mutex_t *lock)
+{
+    uint64_t now = deadline == UINT64_MAX ? 0 : loop_now();
+    uint64_t left = deadline > now ? deadline - now : 0;
+    struct timespec wait = {.tv_sec = (time_t)(left / NS_PER_S),
+                            .tv_nsec = (long)(left % NS_PER_S)};
+
+    loop->waiting = true;
+    pthread_mutex_unlock(lock);
+    int r = ppoll(loop->polled, loop->polled_count, deadline == UINT64_MAX ? NULL : &wait, NULL);
+    int error = r < 0 ? -errno : 0;
+    pthread_mutex_lock(lock);
+    loop->waiting = false;
+    return error < 0 ? error : r;
+}
+
+/* --- what is due -------------------------------------------------------------------------------- */
 
 static void fire_timers(struct loop *loop)
 {
     uint64_t now = loop_now();
 
-    for (unsigned i = 0; i < loop->timers; i++) {
-        struct loop_timer *timer = loop->timer[i];
+    for (unsigned i = 0; i < loop->timers.count; i++) {
+        struct loop_timer *timer = loop->timers.item[i];
 
         if (timer->deadline == 0 || timer->deadline > now)
             continue;
@@ -120,44 +221,49 @@ static void fire_timers(struct loop *loop)
     }
 }
 
+static void call_ready(struct loop *loop)
+{
+    uint64_t count;
+
+    if (loop->polled[0].revents)
+        while (read(loop->wake_fd, &count, sizeof count) < 0 && errno == EINTR)
+            ;
+    for (unsigned i = 0; i < loop->asked.count; i++) {
+        const struct loop_fd *fd = loop->asked.item[i];
+        short revents = loop->polled[i + 1].revents;
+
+        if (fd && revents && fd->events)
+            fd->ready(fd->opaque, revents);
+    }
+}
+
 int loop_run(struct loop *loop, pthread_mutex_t *lock)
 {
-    struct pollfd polled[LOOP_FDS_MAX + 1];
-    struct loop_fd *asked[LOOP_FDS_MAX];
     int result = 0;
 
     pthread_mutex_lock(lock);
     do {
-        unsigned n = 0;
-        struct timespec wait;
-        bool limited = next_wait(loop, &wait);
+        uint64_t deadline;
 
-        for (unsigned i = 0; i < loop->fds; i++) {
-            if (loop->fd[i]->events == 0)
-                continue;
-            asked[n] = loop->fd[i];
-            polled[n++] = (struct pollfd){.fd = loop->fd[i]->fd, .events = loop->fd[i]->events};
-        }
-        polled[n] = (struct pollfd){.fd = loop->wake_fd, .events = POLLIN};
+        result = fill(loop, &deadline);
+        if (result < 0)
+            break;
 
-        pthread_mutex_unlock(lock);
-        int r = ppoll(polled, n + 1, limited ? &wait : NULL, NULL);
-        int saved = errno;
-        pthread_mutex_lock(lock);
+        int r = wait_until(loop, deadline, lock);
 
-        if (r < 0 && saved != EINTR) {
-            result = -saved;
+        if (r < 0 && r != -EINTR) {
+            result = r;
             break;
         }
-        if (r > 0 && polled[n].revents) {
-            uint64_t count;
+        if (r < 0) /* then poll(2) has not said anything of the descriptors */
+            for (unsigned i = 0; i < loop->polled_count; i++)
+                loop->polled[i].revents = 0;
+        call_ready(loop);
+        for (unsigned i = 0; i < loop->pollers.count; i++) {
+            const struct loop_poller *poller = loop->pollers.item[i];
 
-            while (read(loop->wake_fd, &count, sizeof count) < 0 && errno == EINTR)
-                ;
+            poller->ready(poller->opaque, loop);
         }
-        for (unsigned i = 0; r > 0 && i < n; i++)
-            if (polled[i].revents && asked[i]->events)
-                asked[i]->ready(asked[i]->opaque, polled[i].revents);
         fire_timers(loop);
     } while (!atomic_load(&loop->quit));
     atomic_store(&loop->quit, false); /* the next machine uses the same loop */
@@ -168,5 +274,5 @@ int loop_run(struct loop *loop, pthread_mutex_t *lock)
 void loop_quit(struct loop *loop)
 {
     atomic_store(&loop->quit, true);
-    wake(loop);
+    write_wake_fd(loop);
 }
