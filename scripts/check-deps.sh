@@ -46,7 +46,7 @@ check_sources() {
     # Devices: the contract, the core, their own folder, and what the language gives.
     own='<(stdbool|stddef|stdint|string|errno|endian|time|sys/uio)\.h'
     allow "a device knows only memory, its line and its bus" \
-        "$own|$shared|[a-z0-9_]+\.h|\.\./(mem|bus|irq|device|state|log|error)\.h" vmm/dev/*.[ch] vmm/virtio/*.[ch]
+        "$own|$shared|[a-z0-9_]+\.h|\.\./(mem|bus|irq|device|block|state|log|error)\.h" vmm/dev/*.[ch] vmm/virtio/*.[ch]
 
     others=(vmm/*.[ch] vmm/{boot,dev,virtio,host,trace}/*.[ch] guest/*.[chS] guest/*/*.[chS])
     forbid "only vmm/kvm/ speaks to KVM" '<linux/kvm.*|<asm/kvm.*|.*kvm/internal\.h' "${others[@]}"

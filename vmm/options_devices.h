@@ -101,6 +101,7 @@ struct console_port_option {
 struct blk_option {
     unsigned drive; /* index into options.drive */
     const char *serial;
+    bool fixed_cache; /* config-wce=off: the driver cannot switch the cache mode */
 };
 
 struct net_option {
