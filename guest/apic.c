@@ -28,6 +28,7 @@
 
 #define IOAPIC_SELECT      0x00
 #define IOAPIC_DATA        0x10
+#define IOAPIC_VERSION     0x01
 #define IOAPIC_REDIRECTION 0x10 /* two registers a pin */
 
 static struct {
@@ -98,6 +99,12 @@ static void ioapic_write(uint32_t reg, uint32_t value)
 {
     *(volatile uint32_t *)(uint64_t)(IOAPIC_GPA + IOAPIC_SELECT) = reg;
     *(volatile uint32_t *)(uint64_t)(IOAPIC_GPA + IOAPIC_DATA) = value;
+}
+
+unsigned ioapic_pins(void)
+{
+    *(volatile uint32_t *)(uint64_t)(IOAPIC_GPA + IOAPIC_SELECT) = IOAPIC_VERSION;
+    return (*(volatile uint32_t *)(uint64_t)(IOAPIC_GPA + IOAPIC_DATA) >> 16 & 0xff) + 1;
 }
 
 void ioapic_route(unsigned pin, uint8_t vector)

@@ -99,7 +99,8 @@ struct cpu *cpu_get(unsigned index); /* NULL: not made */
 #define VECTOR_SERIAL    0x21
 #define VECTOR_REPORT    0x22
 #define VECTOR_SPURIOUS  0x2f
-#define VECTORS          0x30
+#define VECTOR_VIRTIO    0x30 /* and those behind it, one for each slot (virtio_find.c) */
+#define VECTORS          0x50
 
 /* As trap_entry.S pushes it. */
 struct trap_frame {
@@ -137,6 +138,7 @@ void apic_end_of_interrupt(void);
 void apic_send(uint32_t apic_id, uint32_t command); /* APIC_... or a vector */
 void apic_timer_start(uint32_t count);              /* periodic, VECTOR_TIMER */
 uint32_t apic_timer_left(void);
+unsigned ioapic_pins(void);
 void ioapic_route(unsigned pin, uint8_t vector); /* edge-triggered, to the boot processor */
 #define APIC_NMI     0x4400u
 #define APIC_INIT    0x4500u
@@ -171,7 +173,8 @@ uint32_t fdt_cell(const struct fdt_item *property, uint32_t index); /* 0 past th
 
 /* machine.c: what the machine is made of */
 void machine_init(void);
-unsigned machine_cpus(void); /* counted anew in each call */
+const struct fdt *machine_fdt(void); /* NULL: the VMM has left none */
+unsigned machine_cpus(void);         /* counted anew in each call */
 void machine_print(void);
 
 /* smp.c */
@@ -188,7 +191,7 @@ struct command {
 _Noreturn void shell(void);
 bool parse_number(const char *text, uint64_t max, uint64_t *value); /* says what is wrong */
 
-/* commands.c, commands_cpu.c, zoo.c */
+/* commands.c, commands_cpu.c, commands_virtio.c, zoo.c */
 extern const struct command commands[];
 extern const unsigned command_count;
 bool command_cpuid(int argc, char **argv);
@@ -197,5 +200,6 @@ bool command_pio(int argc, char **argv);
 bool command_mmio(int argc, char **argv);
 bool command_fault(int argc, char **argv);
 bool command_zoo(int argc, char **argv);
+bool command_rng(int argc, char **argv);
 
 #endif

@@ -55,6 +55,11 @@ void machine_init(void)
     machine.have_fdt = fdt_open(&machine.fdt, (const uint8_t *)BOOT_FDT_GPA, BOOT_FDT_MAX);
 }
 
+const struct fdt *machine_fdt(void)
+{
+    return machine.have_fdt ? &machine.fdt : NULL;
+}
+
 unsigned machine_cpus(void)
 {
     unsigned cpus = machine.have_fdt ? cpus_of_fdt() : cpus_of_cpuid();

@@ -11,9 +11,9 @@
         .type trap_stubs, @function
 trap_stubs:
         .set vector, 0
-        .rept 0x30
+        .rept 0x50
         .balign 16
-        .if ((WITH_ERROR_CODE >> vector) & 1) == 0
+        .if vector > 31 || ((WITH_ERROR_CODE >> (vector & 31)) & 1) == 0
         pushq $0
         .endif
         pushq $vector

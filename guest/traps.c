@@ -2,6 +2,7 @@
  * traps.c: exceptions and interrupts (Intel SDM vol. 3A, chapter 6).
  */
 #include "kernel.h"
+#include "virtio.h"
 #include "x86.h"
 
 #define GATE_INTERRUPT 0x8e /* present, ring 0, 64-bit interrupt gate */
@@ -72,6 +73,10 @@ void trap(struct trap_frame *trap)
     case VECTOR_SPURIOUS:
         return; /* not in service: it gets no end of interrupt */
     default:
+        if (trap->vector >= VECTOR_VIRTIO && trap->vector < VECTORS) {
+            virtio_interrupt((unsigned)trap->vector - VECTOR_VIRTIO);
+            break;
+        }
         if (!recovered(trap))
             panic_trap(trap);
         return;
