@@ -52,8 +52,7 @@ check-qemu: all | build/.setup-test
 
 #: make check-nested  the guests and the command line on the KVM of an emulated AMD processor
 check-nested: all | build/.setup-test build/.setup-nested
-	tests/run with-kvm
-	scripts/with-kvm --nested --timeout 1200 tests/run cli kvm
+	tests/run with-kvm nested
 
 #: make lint         layout, warnings, sizes, dependency rules, scripts, documents
 lint: all | build/.setup-test

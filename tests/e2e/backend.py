@@ -1,7 +1,6 @@
 """What executes the guests of a test: the names are those of docs/backends.md."""
-import os
-
 import harness
+import nested
 
 
 def backend(group):
@@ -10,4 +9,4 @@ def backend(group):
         return "qemu-tcg"
     if group not in ("kvm", "asan", "tsan", "qemu-kvm") or harness.kvm_trouble():
         return None
-    return "nested svm" if os.environ.get("WITH_KVM") == "nested" else f"/dev/kvm ({harness.kvm_backend()})"
+    return "nested svm" if nested.is_nested() else f"/dev/kvm ({harness.kvm_backend()})"

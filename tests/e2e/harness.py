@@ -16,6 +16,7 @@ import tempfile
 import traceback
 
 only = None  # tests/run -k
+part = (0, 1)  # tests/run --part: which of how many
 bless = False  # tests/run --bless
 
 KERNEL = "build/guest/kernel.elf"
@@ -40,10 +41,11 @@ class Skip(Exception):
 
 
 class Result:
-    """status is ok, FAIL or skip; info: the detail is worth printing even when all is well."""
+    """status is ok, FAIL or skip; info: the detail is worth printing even when all is well; where:
+    the backend that ran it, if not that of its group."""
 
-    def __init__(self, name, status="ok", detail="", info=False):
-        self.name, self.status, self.detail, self.info = name, status, detail, info
+    def __init__(self, name, status="ok", detail="", info=False, where=None):
+        self.name, self.status, self.detail, self.info, self.where = name, status, detail, info, where
 
 
 class Ended:
@@ -113,12 +115,9 @@ def _perform(group_name, name, function, binary):
 
 
 def group(wanted, binary=KVMLENS):
-    """Runs the cases of a group, as many at once as there are processors; results in order. In the
-    emulated machine one at a time: with guests on both of its processors, QEMU's emulation of SVM
-    now and then takes down a guest, or the kernel under it."""
-    workers = 1 if os.environ.get("WITH_KVM") == "nested" else os.cpu_count()
-    chosen = [c for c in _load() if c[0] == wanted and (not only or only in c[1])]
-    with concurrent.futures.ThreadPoolExecutor(workers) as pool:
+    """Runs the cases of a group, as many at once as there are processors; results in order."""
+    chosen = [c for c in _load() if c[0] == wanted and (not only or only in c[1])][part[0]::part[1]]
+    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
         jobs = [pool.submit(_perform, wanted, name, function, binary)
                 for _, name, function, asan in chosen if asan or binary not in SANITIZED]
         for job in jobs:

@@ -1,0 +1,72 @@
+"""Test groups in the nested machine, which scripts/with-kvm boots: their results passed on.
+
+The machine has one processor, so each of the host's runs a machine of its own with its part of the
+tests; results come as they arrive.
+"""
+import os
+import queue
+import re
+import subprocess
+import threading
+
+import harness
+from harness import Result
+
+LIMIT = 600  # seconds for one machine; one that hangs is a failure
+LINE = re.compile(r"(ok|FAIL|skip) +(.*?)(?:  \[(.*?)\])?(?:: (.*))?$")
+DETAIL = "      | "
+CLOSING = re.compile(r"\d+ passed, \d+ failed, \d+ skipped$")
+
+
+def is_nested():
+    """True inside the nested machine."""
+    return os.environ.get("WITH_KVM") == "nested"
+
+
+def groups(*names):
+    """The results of these groups, run there."""
+    count = max(1, min(4, os.cpu_count()))
+    found = queue.Queue()
+    readers = [threading.Thread(target=_run_part, args=(f"{part}/{count}", names, found.put)) for part in range(count)]
+    for reader in readers:
+        reader.start()
+    running = count
+    while running:
+        result = found.get()
+        if result is None:
+            running -= 1
+        else:
+            yield result
+
+
+def _run_part(part, names, put):
+    try:
+        for result in _results(part, names):
+            put(result)
+    except Exception as error:  # pylint: disable=broad-except
+        put(Result(f"nested machine {part}", "FAIL", repr(error)))
+    put(None)
+
+
+def _results(part, names):
+    command = ["scripts/with-kvm", "--nested", "--timeout", str(LIMIT), "tests/run", "--part", part, *names]
+    if harness.only:
+        command += ["-k", harness.only]
+    with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                          text=True, errors="replace") as run:
+        result, tail, closed = None, [], False
+        for line in run.stdout:
+            begin = LINE.match(line)
+            if begin:
+                if result:
+                    yield result
+                result = Result(begin[2], begin[1], begin[4] or "", where=begin[3])
+            elif result and line.startswith(DETAIL):
+                result.detail += line[len(DETAIL):]
+            else:
+                closed = closed or bool(CLOSING.match(line))
+                tail = tail[-20:] + [line]
+        if result:
+            yield result
+    if not closed or run.returncode not in (0, 1):
+        yield Result(f"nested machine {part}", "FAIL", f"ended early, with status {run.returncode}\n{''.join(tail)}")
