@@ -12,10 +12,12 @@ import shutil
 import stat
 import subprocess
 import tempfile
+import time
 
 from common import DIES_WITH_US, Trouble, tool
 
 HERE = os.path.dirname(os.path.realpath(__file__))
+KEPT_SECONDS = 7 * 86400  # what has not been made or used anew for so long is removed
 CFLAGS = ("-std=gnu17", "-O2", "-D_GNU_SOURCE")
 INIT = ("init.c", "command.c", "command.h", "frame.c", "frame.h")
 GROUPS = ("groups.c",)
@@ -60,11 +62,16 @@ def kept(cache, name, ingredients, sources, make):
         with open(os.path.join(HERE, source), "rb") as file:
             digest.update(file.read())
     wanted = os.path.join(cache, f"{name}-{digest.hexdigest()[:16]}")
+    with contextlib.suppress(OSError):
+        os.utime(wanted)
     if not os.path.exists(wanted):
         with workshop(cache) as folder:
             made = os.path.join(folder, name)
             make(folder, made)
             os.rename(made, wanted)
+        for old in glob.glob(os.path.join(glob.escape(cache), f"{name}-*")):
+            if os.path.getmtime(old) < time.time() - KEPT_SECONDS:  # else another checkout may be using it
+                os.remove(old)
     return wanted
 
 
