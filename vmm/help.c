@@ -138,6 +138,12 @@ static void print_debug_exit(void)
     print_properties(debug_exit_properties, true);
 }
 
+static void print_chardev(void)
+{
+    printf("-chardev stdio|file|pty|socket|null,id=ID[,PROPERTY=VALUE]...\n");
+    print_properties(chardev_properties, true);
+}
+
 static void print_trace(void)
 {
     printf("-trace exits[,file=PATH]\n");
@@ -170,6 +176,8 @@ static void print_topic(const char *topic)
                "                   (-device isa-debug-exit,help: its properties)\n");
     else if (strcmp(topic, "isa-debug-exit") == 0)
         print_debug_exit();
+    else if (strcmp(topic, "chardev") == 0)
+        print_chardev();
     else if (strcmp(topic, "trace") == 0)
         print_trace();
     else if (strcmp(topic, "version") == 0)

@@ -416,7 +416,8 @@ static int connect_host(struct machine *m, struct error *err)
 
 static void disconnect_host(struct machine *m)
 {
-    chardev_connect(m->config.console, NULL);
+    if (m->config.options->isa_serial)
+        chardev_connect(m->config.console, NULL);
     loop_remove_timer(m->config.loop, &m->serial_timer);
     loop_remove_timer(m->config.loop, &m->rtc_timer);
     loop_remove_timer(m->config.loop, &m->time_limit);

@@ -26,7 +26,7 @@ struct machine_config {
     const struct options *options;
     const struct machine_images *images;
     struct loop *loop;
-    struct chardev *console; /* the other end of the serial line */
+    struct chardev *console; /* the other end of the serial line, if there is one */
     struct trace *trace;     /* NULL: off */
     uint64_t deadline;       /* loop_now() when the guest must have ended; 0: no limit */
 };

@@ -2,6 +2,7 @@
  * main.c: the spine.  Read it top to bottom: the command line; the images, checked before there is
  * a VM; the host's side; the machine; its end, as an exit status.
  */
+#include "backends.h"
 #include "boot/pvh.h"
 #include "doctor.h"
 #include "host/signals.h"
@@ -26,7 +27,7 @@ struct session {
     bool host_open;
     struct loop loop;
     struct signals signals;
-    struct chardev console;
+    struct backends backends;
     struct machine *machine; /* the running one */
     struct vm_end stop;      /* what ends kvmlens from outside; VM_END_NONE until then */
 };
@@ -67,7 +68,8 @@ static void take_terminal(void *session)
 {
     struct session *s = session;
 
-    chardev_take_terminal(&s->console);
+    for (unsigned i = 0; i < s->options.devices.chardev_count; i++)
+        chardev_take_terminal(s->backends.chardev[i]);
 }
 
 /* --- before there is a VM ----------------------------------------------------------------------- */
@@ -111,13 +113,15 @@ static int open_host(struct session *s, struct error *err)
     s->signals.continued = take_terminal;
     s->signals.opaque = s;
     /* The opening of a FIFO may wait for its reader: signals work as usual until then. */
-    if (chardev_open(&s->console, &s->loop, &s->options, err) < 0 ||
+    s->host_open = true;
+    if (backends_open(&s->backends, &s->options, &s->loop, err) < 0 ||
         signals_open(&s->signals, &s->loop, err) < 0)
         return -1;
-    s->host_open = true;
-    chardev_take_terminal(&s->console);
-    s->console.quit = end_from_terminal;
-    s->console.quit_opaque = s;
+    for (unsigned i = 0; i < s->options.devices.chardev_count; i++) {
+        s->backends.chardev[i]->quit = end_from_terminal;
+        s->backends.chardev[i]->quit_opaque = s;
+    }
+    take_terminal(s);
     return 0;
 }
 
@@ -126,7 +130,7 @@ static void close_host(struct session *s)
     if (!s->host_open)
         return;
     s->host_open = false;
-    chardev_close(&s->console);
+    backends_close(&s->backends);
     signals_close(&s->signals, &s->loop);
     loop_close(&s->loop);
 }
@@ -179,7 +183,7 @@ static enum status run_guest(struct session *s)
         .options = &s->options,
         .images = &s->images,
         .loop = &s->loop,
-        .console = &s->console,
+        .console = s->options.serial < 0 ? NULL : s->backends.chardev[s->options.serial],
         .trace = s->trace,
         /* One limit for all of it: a guest that resets for ever hangs as well. */
         .deadline = s->options.timeout_s ? loop_now() + s->options.timeout_s * NS_PER_S : 0,
@@ -212,6 +216,7 @@ int main(int argc, char **argv)
     /* Static, because the last machine is left to the end of the process, and leak checkers look. */
     static struct session s = {
         .images = {.kernel.file.fd = -1, .initrd.fd = -1, .rom.fd = -1},
+        .signals.fd.fd = -1,
         .loop.wake_fd = -1,
     };
     struct error err;

@@ -3,7 +3,7 @@
  * options_table.c, their arguments are read in options_values.c and options_machine.c.
  * Source: qemu-system-x86_64(1), whose spellings these are.
  */
-#include "options_internal.h"
+#include "options_backends.h"
 
 #include "options_qemu.h"
 #include "suggest.h"
@@ -126,6 +126,8 @@ static int parse_all(struct option_parser *parser, int argc, char **argv)
         if (parser->options->mode != MODE_RUN)
             return 0;
     }
+    if (connect_serial(parser) < 0)
+        return -1;
     return check_together(parser->options, parser->err);
 }
 
@@ -138,7 +140,7 @@ int options_parse(struct options *options, int argc, char **argv, struct error *
         .pit = true,
         .rtc = true,
         .isa_serial = true,
-        .serial = SERIAL_MON_STDIO,
+        .serial = -1,
         .ram_bytes = RAM_DEFAULT,
         .smp = 1,
     };

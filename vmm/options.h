@@ -14,14 +14,6 @@
 #define SMP_MAX   64
 #define TRACE_MAX 4
 
-enum serial_kind {
-    SERIAL_STDIO,     /* stdin and stdout; Ctrl-C ends kvmlens */
-    SERIAL_MON_STDIO, /* the same, raw: Ctrl-C goes to the guest, Ctrl-A is the escape character */
-    SERIAL_NULL,
-    SERIAL_FILE,
-    SERIAL_PTY,
-};
-
 enum trace_kind { TRACE_EXITS, TRACE_SUMMARY };
 
 struct trace_option {
@@ -53,8 +45,7 @@ struct options {
     unsigned smp;       /* 1 to SMP_MAX */
 
     const char *kernel, *initrd, *append, *bios; /* or NULL */
-    enum serial_kind serial;
-    const char *serial_path; /* SERIAL_FILE */
+    int serial; /* where the serial port goes: index into devices.chardev; -1: nowhere */
     bool no_reboot;
     const char *name; /* -name, or NULL */
 

@@ -39,4 +39,11 @@ int connect_rng(struct option_parser *parser, struct virtio_option *device,
 int connect_console_port(struct option_parser *parser, struct console_port_option *port,
                          const struct device_refs *refs);
 
+/* Once all options are known: the far end of the serial port (by default the terminal). -1 with an
+ * error. */
+int connect_serial(struct option_parser *parser);
+
+/* The chardev called ID, for one device: its index, or -1 with an error that begins with TYPED. */
+int take_chardev(struct option_parser *parser, const char *typed, const char *id);
+
 #endif

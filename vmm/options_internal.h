@@ -24,6 +24,8 @@ struct option_parser {
     const struct option_def *def; /* the option being parsed */
     const char *typed;            /* and how it was typed: "-M", "--machine" */
     bool accel_given, serial_given, trace_kind_given;
+    const char *serial_chardev;       /* -serial chardev:ID */
+    bool socket_server, mux;          /* of the -chardev being parsed: server=on, mux=on */
     struct virtio_option *device;     /* -device virtio-*: the one whose properties are parsed */
     struct console_port_option *port; /* -device virtconsole, virtserialport */
     struct device_refs *refs;         /* the names that it refers to */
@@ -63,7 +65,8 @@ struct property {
 };
 
 extern const struct property machine_properties[], accel_properties[], memory_properties[],
-    smp_properties[], name_properties[], debug_exit_properties[], trace_properties[];
+    smp_properties[], name_properties[], chardev_properties[], debug_exit_properties[],
+    trace_properties[];
 
 /* Parses "NAME=VALUE,..." by TABLE, which ends with a NULL name; ",," stands for a comma within a
  * value. The first item may be a value alone if IMPLIED says of which property. "help" as an item
@@ -98,6 +101,7 @@ int option_initrd(struct option_parser *parser, char *argument);
 int option_append(struct option_parser *parser, char *argument);
 int option_bios(struct option_parser *parser, char *argument);
 int option_serial(struct option_parser *parser, char *argument);
+int option_chardev(struct option_parser *parser, char *argument);
 int option_no_reboot(struct option_parser *parser, char *argument);
 int option_name(struct option_parser *parser, char *argument);
 int option_device(struct option_parser *parser, char *argument);

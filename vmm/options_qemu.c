@@ -39,7 +39,7 @@ static const struct {
      "D d dfilter icount jitdump one-insn-per-tick perfmap plugin singlestep tb-size"},
     {"watchdog", "watchdog watchdog-action"},
     {"",
-     "L action add-fd async-teardown chardev chroot compat daemonize debugcon dtb echr "
+     "L action add-fd async-teardown chroot compat daemonize debugcon dtb echr "
      "enable-fips enable-sync-profile global mem-path mem-prealloc msg no-shutdown object "
      "old-param overcommit pidfile prom-env qtest qtest-log readconfig rtc run-with runas sandbox "
      "seed semihosting semihosting-config set shim uuid writeconfig"},
@@ -122,8 +122,8 @@ static const char devices[] =
     "xio3130-downstream";
 
 static const char chardevs[] =
-    "braille chardev con dbus fdset hub msmouse parallel parport pipe qemu-vdagent ringbuf serial "
-    "socket spiceport spicevmc tcp telnet testdev tn3270 tty udp unix vc websocket wctablet";
+    "braille con dbus fdset hub msmouse parallel parport pipe qemu-vdagent ringbuf serial "
+    "spiceport spicevmc tcp telnet testdev tn3270 tty udp vc websocket wctablet";
 
 /* The next word of *LIST, copied into WORD; false at its end. */
 static bool next_word(const char **list, char word[WORD_SIZE])

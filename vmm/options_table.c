@@ -44,11 +44,15 @@ const struct option_def option_table[] = {
      "The accelerator; kvmlens has this one.", option_accel, NULL},
     {GROUP_MACHINE, "enable-kvm", NULL, NULL, "The same as -accel kvm.", option_enable_kvm, NULL},
 
-    {GROUP_LINES, "serial", NULL, "mon:stdio|stdio|file:PATH|pty|null|none",
+    {GROUP_LINES, "serial", NULL, "mon:stdio|stdio|file:PATH|pty|unix:PATH|chardev:ID|null|none",
      "Where the serial port goes: the terminal with the escape character Ctrl-A (mon:stdio, the "
-     "default), the terminal where Ctrl-C ends kvmlens, a file, a pseudo-terminal, nowhere; or no "
-     "serial port.",
+     "default), the terminal where Ctrl-C ends kvmlens, a file, a pseudo-terminal, a UNIX socket "
+     "(unix:PATH,server=on[,wait=off]), a -chardev, nowhere; or no serial port.",
      option_serial, NULL},
+    {GROUP_LINES, "chardev", NULL, "stdio|file|pty|socket|null,id=ID[,PROPERTY=VALUE]...",
+     "The far end of a console or port, for -device virtconsole,chardev=ID or -serial chardev:ID; "
+     "-chardev help lists what each kind takes.",
+     option_chardev, NULL},
     {GROUP_LINES, "device", NULL, "isa-debug-exit[,iobase=PORT][,iosize=N]",
      "Add a device; -device help lists them. isa-debug-exit: a guest that writes V to the port "
      "(default 0x501, 2 bytes) ends kvmlens with status (V << 1) | 1.",
@@ -61,7 +65,7 @@ const struct option_def option_table[] = {
 
     {GROUP_HELP, "help", "h", NULL,
      "This help; or of one of the topics machine, microvm, accel, cpu, device, isa-debug-exit, "
-     "trace, markdown (this table as Markdown), as in -h trace.",
+     "chardev, trace, markdown (this table as Markdown), as in -h trace.",
      option_show_help, NULL},
     {GROUP_HELP, "version", NULL, NULL, "The version.", option_version, NULL},
 

@@ -74,65 +74,6 @@ int option_name(struct option_parser *parser, char *argument)
     return properties_parse(parser, name_properties, "guest", NULL, argument);
 }
 
-static const struct {
-    const char *name;
-    enum serial_kind kind;
-} serial_kinds[] = {
-    {"stdio", SERIAL_STDIO},
-    {"mon:stdio", SERIAL_MON_STDIO},
-    {"null", SERIAL_NULL},
-    {"pty", SERIAL_PTY},
-};
-
-static int unknown_serial(struct option_parser *parser, const char *argument)
-{
-    const char *kind = strncmp(argument, "mon:", 4) == 0 ? argument + 4 : argument;
-    size_t len = strcspn(kind, ":,");
-    struct suggestion near = {.word = argument};
-    char name[SUGGEST_MAX + 1];
-
-    if (kind != argument &&
-        (strncmp(kind, "file:", 5) == 0 || strcmp(kind, "pty") == 0 || strcmp(kind, "null") == 0))
-        return option_error(parser, "QEMU has %s, kvmlens has mon: with stdio only",
-                            QUOTE(argument));
-    if (len <= SUGGEST_MAX) {
-        memcpy(name, kind, len);
-        name[len] = '\0';
-        if (qemu_has_chardev(strncmp(kind, "/dev/", 5) == 0 ? "/dev/" : name))
-            return option_error(parser, "QEMU has the serial line %s, kvmlens has not: it has %s",
-                                QUOTE(argument), parser->def->argument);
-    }
-    for (size_t i = 0; i < sizeof(serial_kinds) / sizeof(serial_kinds[0]); i++)
-        suggest_offer(&near, serial_kinds[i].name);
-    suggest_offer(&near, "none");
-    if (near.best[0])
-        return option_error(parser, "there is no serial line %s; did you mean %s?", QUOTE(argument),
-                            near.best);
-    return option_error(parser, "there is no serial line %s; expected %s", QUOTE(argument),
-                        parser->def->argument);
-}
-
-int option_serial(struct option_parser *parser, char *argument)
-{
-    if (parser->serial_given)
-        return option_error(parser, "given twice; the machine has one serial port");
-    parser->serial_given = true;
-    for (size_t i = 0; i < sizeof(serial_kinds) / sizeof(serial_kinds[0]); i++)
-        if (strcmp(argument, serial_kinds[i].name) == 0) {
-            parser->options->serial = serial_kinds[i].kind;
-            return 0;
-        }
-    if (strcmp(argument, "none") == 0) {
-        parser->options->isa_serial = false;
-        return 0;
-    }
-    if (strncmp(argument, "file:", 5) == 0) {
-        parser->options->serial = SERIAL_FILE;
-        return set_file(parser, argument + 5, &parser->options->serial_path);
-    }
-    return unknown_serial(parser, argument);
-}
-
 static int set_iobase(struct option_parser *parser, const char *value)
 {
     uint64_t port;
@@ -274,8 +215,8 @@ int option_trace(struct option_parser *parser, char *argument)
 int option_show_help(struct option_parser *parser, char *argument)
 {
     static const char *const topics[] = {
-        "options", "machine",        "microvm", "accel",    "cpu",
-        "device",  "isa-debug-exit", "trace",   "markdown",
+        "options", "machine",        "microvm", "accel", "cpu",
+        "device",  "isa-debug-exit", "chardev", "trace", "markdown",
     };
     struct suggestion near = {.word = argument};
 

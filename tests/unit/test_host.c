@@ -26,7 +26,7 @@ static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 /* A guest's end with a receiver of `room` bytes. */
 struct guest {
     struct loop loop;
-    struct chardev dev;
+    struct chardev *dev;
     char got[8192];
     unsigned count, room, breaks, writables, quit_after;
     bool quit;
@@ -95,32 +95,40 @@ static void restore_stdio(void)
     }
 }
 
-static struct guest *open_line(enum serial_kind kind, const char *path)
+static const struct chardev_option stdio_raw = {.kind = CHARDEV_STDIO, .signals = true};
+static const struct chardev_option stdio_mon = {.kind = CHARDEV_STDIO, .escape = true};
+static const struct chardev_option pty = {.kind = CHARDEV_PTY};
+
+static struct guest *open_line(const struct chardev_option *option)
 {
     struct guest *g = calloc(1, sizeof *g);
-    struct options options = {.serial = kind, .serial_path = path};
     struct error err;
 
     assert_int_equal(loop_init(&g->loop), 0);
-    assert_int_equal(chardev_open(&g->dev, &g->loop, &options, &err), 0);
-    g->dev.quit = guest_quit;
-    g->dev.quit_opaque = g;
+    assert_int_equal(chardev_open(&g->dev, &g->loop, option, &err), 0);
+    g->dev->quit = guest_quit;
+    g->dev->quit_opaque = g;
     return g;
 }
 
-static struct guest *open_guest(enum serial_kind kind, const char *path, unsigned room)
+static struct guest *open_guest(const struct chardev_option *option, unsigned room)
 {
-    struct guest *g = open_line(kind, path);
+    struct guest *g = open_line(option);
 
     g->room = room;
-    chardev_connect(
-        &g->dev, &(struct chardev_peer){guest_room, guest_receive, guest_break, guest_writable, g});
+    chardev_connect(g->dev, &(struct chardev_peer){guest_room, guest_receive, guest_break,
+                                                   guest_writable, NULL, g});
     return g;
+}
+
+static struct guest *open_file(const char *path)
+{
+    return open_guest(&(struct chardev_option){.kind = CHARDEV_FILE, .path = path}, 16);
 }
 
 static void close_guest(struct guest *g)
 {
-    chardev_close(&g->dev);
+    chardev_close(g->dev);
     loop_close(&g->loop);
     free(g);
 }
@@ -141,7 +149,7 @@ static void run(struct guest *g)
     loop_remove_timer(&g->loop, &limit);
 }
 
-static void input_through_a_pipe(const char *text, size_t size, enum serial_kind kind,
+static void input_through_a_pipe(const char *text, size_t size, const struct chardev_option *option,
                                  unsigned room, void (*check)(struct guest *g))
 {
     int pipe_fd[2];
@@ -149,7 +157,7 @@ static void input_through_a_pipe(const char *text, size_t size, enum serial_kind
     assert_int_equal(pipe(pipe_fd), 0);
     redirect_stdio(pipe_fd[0], -1);
 
-    struct guest *g = open_guest(kind, NULL, room);
+    struct guest *g = open_guest(option, room);
 
     assert_int_equal(write(pipe_fd[1], text, size), size);
     run(g);
@@ -190,20 +198,20 @@ static void check_quit_despite_deaf_guest(struct guest *g)
 static void stdin_reaches_the_guest(void **state)
 {
     (void)state;
-    input_through_a_pipe("hello", 5, SERIAL_MON_STDIO, 1000, check_hello);
+    input_through_a_pipe("hello", 5, &stdio_mon, 1000, check_hello);
 }
 
 static void ctrl_a_is_an_escape_only_on_mon_stdio(void **state)
 {
     (void)state;
-    input_through_a_pipe("a\001\001b\001b\001hc\001x", 11, SERIAL_MON_STDIO, 1000, check_escapes);
-    input_through_a_pipe("\001xq", 3, SERIAL_STDIO, 1000, check_raw);
+    input_through_a_pipe("a\001\001b\001b\001hc\001x", 11, &stdio_mon, 1000, check_escapes);
+    input_through_a_pipe("\001xq", 3, &stdio_raw, 1000, check_raw);
 }
 
 static void ctrl_a_x_works_though_the_guest_does_not_listen(void **state)
 {
     (void)state;
-    input_through_a_pipe("0123456789012345678901234567890123456789\001x", 42, SERIAL_MON_STDIO, 3,
+    input_through_a_pipe("0123456789012345678901234567890123456789\001x", 42, &stdio_mon, 3,
                          check_quit_despite_deaf_guest);
 }
 
@@ -215,7 +223,7 @@ static void ctrl_a_x_works_without_a_serial_port(void **state)
     assert_int_equal(pipe(pipe_fd), 0);
     redirect_stdio(pipe_fd[0], -1);
 
-    struct guest *g = open_line(SERIAL_MON_STDIO, NULL);
+    struct guest *g = open_line(&stdio_mon);
 
     assert_int_equal(write(pipe_fd[1], "\001x", 2), 2);
     run(g);
@@ -237,14 +245,14 @@ static void a_full_receiver_gets_the_rest_later_in_order(void **state)
     assert_int_equal(pipe(pipe_fd), 0);
     redirect_stdio(pipe_fd[0], -1);
 
-    struct guest *g = open_guest(SERIAL_MON_STDIO, NULL, 16);
+    struct guest *g = open_guest(&stdio_mon, 16);
 
     assert_int_equal(write(pipe_fd[1], text, sizeof text), sizeof text);
     close(pipe_fd[1]); /* end of file while the guest is behind */
     for (unsigned i = 0; i < 400 && g->count < sizeof text; i++) {
         run(g);
         g->room = 16;
-        chardev_accept_input(&g->dev);
+        chardev_accept_input(g->dev);
     }
     restore_stdio();
     assert_int_equal(g->count, sizeof text);
@@ -264,14 +272,14 @@ static void a_full_pipe_makes_the_sender_wait(void **state)
     fcntl(pipe_fd[1], F_SETPIPE_SZ, 4096);
     redirect_stdio(open("/dev/null", O_RDONLY), pipe_fd[1]);
 
-    struct guest *g = open_guest(SERIAL_STDIO, NULL, 16);
+    struct guest *g = open_guest(&stdio_raw, 16);
 
-    while (sent < 100000 && chardev_send(&g->dev, 'x'))
+    while (sent < 100000 && chardev_send(g->dev, 'x'))
         sent++;
     assert_int_equal(g->writables, 0);
     assert_true(read(pipe_fd[0], sink, sizeof sink) > 0);
     run(g);
-    bool again = chardev_send(&g->dev, 'y');
+    bool again = chardev_send(g->dev, 'y');
     restore_stdio();
     assert_true(sent >= 1 && sent < 100000); /* a page at the most; poll(2) is more careful */
     assert_int_equal(g->writables, 1);
@@ -291,18 +299,18 @@ static void a_vanished_reader_and_a_full_disk_drop_the_output(void **state)
     close(pipe_fd[0]);
     redirect_stdio(open("/dev/null", O_RDONLY), pipe_fd[1]);
 
-    struct guest *g = open_guest(SERIAL_STDIO, NULL, 16);
-    bool sent = chardev_send(&g->dev, 'x') && chardev_send(&g->dev, 'y');
-    bool ended = g->dev.output_ended;
+    struct guest *g = open_guest(&stdio_raw, 16);
+    bool sent = chardev_send(g->dev, 'x') && chardev_send(g->dev, 'y');
+    bool ended = g->dev->output_ended;
 
     close_guest(g);
     restore_stdio();
     assert_true(sent && ended);
 
     redirect_stdio(-1, -1);
-    g = open_guest(SERIAL_FILE, "/dev/full", 16);
-    sent = chardev_send(&g->dev, 'x');
-    ended = g->dev.output_ended;
+    g = open_file("/dev/full");
+    sent = chardev_send(g->dev, 'x');
+    ended = g->dev->output_ended;
     close_guest(g);
     restore_stdio();
     assert_true(sent && ended);
@@ -312,17 +320,17 @@ static void a_file_gets_the_output_and_a_bad_path_is_said(void **state)
 {
     char path[] = "/tmp/kvmlens-test-XXXXXX";
     char text[8] = {0};
-    struct options bad = {.serial = SERIAL_FILE, .serial_path = "/nonexistent/x"};
-    struct chardev dev;
+    struct chardev_option bad = {.kind = CHARDEV_FILE, .path = "/nonexistent/x"};
+    struct chardev *dev;
     struct loop loop;
     struct error err;
     int fd = mkstemp(path);
 
     (void)state;
 
-    struct guest *g = open_guest(SERIAL_FILE, path, 16);
+    struct guest *g = open_file(path);
 
-    assert_true(chardev_send(&g->dev, 'o') && chardev_send(&g->dev, 'k'));
+    assert_true(chardev_send(g->dev, 'o') && chardev_send(g->dev, 'k'));
     close_guest(g);
     assert_int_equal(read(fd, text, sizeof text), 2);
     assert_string_equal(text, "ok");
@@ -349,10 +357,10 @@ static void a_fifo_that_nobody_reads_makes_the_sender_wait(void **state)
     reader = open(path, O_RDONLY | O_NONBLOCK);
     assert_true(reader >= 0);
 
-    struct guest *g = open_guest(SERIAL_FILE, path, 16);
+    struct guest *g = open_file(path);
 
     alarm(10);
-    while (sent < 10000000 && chardev_send(&g->dev, 'x'))
+    while (sent < 10000000 && chardev_send(g->dev, 'x'))
         sent++;
     alarm(0);
     assert_in_range(sent, 1, 9999999);
@@ -368,16 +376,16 @@ static void a_pty_talks_both_ways_and_survives_a_hang_up(void **state)
     (void)state;
     redirect_stdio(-1, -1);
 
-    struct guest *g = open_guest(SERIAL_PTY, NULL, 16);
+    struct guest *g = open_guest(&pty, 16);
 
     restore_stdio();
     for (unsigned i = 0; i < 20000; i++) /* nobody is there: dropped, and never blocked */
-        assert_true(chardev_send(&g->dev, '.'));
+        assert_true(chardev_send(g->dev, '.'));
     for (unsigned round = 0; round < 2; round++) {
-        int slave = open(ptsname(g->dev.in.fd), O_RDWR | O_NOCTTY);
+        int slave = open(ptsname(g->dev->in.fd), O_RDWR | O_NOCTTY);
 
         assert_true(slave >= 0);
-        assert_true(chardev_send(&g->dev, 'o') && chardev_send(&g->dev, 'k'));
+        assert_true(chardev_send(g->dev, 'o') && chardev_send(g->dev, 'k'));
         for (unsigned i = 0; i < 2; i++) /* the two may come one by one */
             assert_int_equal(read(slave, text + i, 1), 1);
         assert_memory_equal(text, "ok", 2);

@@ -55,7 +55,10 @@ static void test_defaults(void **state)
     assert_true(o.irqchip && o.pit && o.rtc && o.isa_serial);
     assert_int_equal(o.ram_bytes, 128u << 20);
     assert_int_equal(o.smp, 1);
-    assert_int_equal(o.serial, SERIAL_MON_STDIO);
+    assert_int_equal(o.serial, 0);
+    assert_int_equal(o.devices.chardev_count, 1);
+    assert_int_equal(o.devices.chardev[0].kind, CHARDEV_STDIO);
+    assert_true(o.devices.chardev[0].escape && !o.devices.chardev[0].signals);
     assert_false(o.no_reboot);
     assert_false(o.debug_exit);
     assert_int_equal(o.trace_count, 0);
@@ -185,32 +188,6 @@ static void test_smp(void **state)
     assert_refused("-smp 2,dies=2", "dies=1");
     assert_refused("-smp sockets=64,cores=64,threads=64", "QEMU has sockets");
     assert_refused("-smp 2,core=2", "'core'|cores");
-}
-
-static void test_serial(void **state)
-{
-    (void)state;
-    assert_int_equal(parsed("-bios r -serial stdio").serial, SERIAL_STDIO);
-    assert_int_equal(parsed("-bios r -serial mon:stdio").serial, SERIAL_MON_STDIO);
-    assert_int_equal(parsed("-bios r -serial null").serial, SERIAL_NULL);
-    assert_int_equal(parsed("-bios r -serial pty").serial, SERIAL_PTY);
-    assert_false(parsed("-bios r -serial none").isa_serial);
-
-    struct options o = parsed("-bios r -serial file:/a,b:c");
-
-    assert_int_equal(o.serial, SERIAL_FILE);
-    assert_string_equal(o.serial_path, "/a,b:c");
-    assert_refused("-serial file:", "empty");
-    assert_refused("-serial stdoi", "'stdoi'|did you mean stdio");
-    assert_refused("-serial telnet:localhost:4", "QEMU has|telnet|file:PATH");
-    assert_refused("-serial unix:/x,server=on", "QEMU has");
-    assert_refused("-serial vc", "QEMU has");
-    assert_refused("-serial /dev/ttyS0", "QEMU has|/dev/ttyS0");
-    assert_refused("-serial mon:pty", "QEMU has|mon:pty");
-    assert_refused("-serial mon:telnet::4", "QEMU has");
-    assert_refused("-serial whatever", "'whatever'|mon:stdio");
-    assert_refused("-serial  -bios r", "-serial");
-    assert_refused("-serial stdio -serial null", "twice");
 }
 
 static void test_device(void **state)
@@ -373,13 +350,12 @@ static void test_modes(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_defaults),       cmocka_unit_test(test_guest),
-        cmocka_unit_test(test_machine),        cmocka_unit_test(test_memory),
-        cmocka_unit_test(test_memory_refused), cmocka_unit_test(test_smp),
-        cmocka_unit_test(test_serial),         cmocka_unit_test(test_device),
-        cmocka_unit_test(test_trace),          cmocka_unit_test(test_machine_refused),
-        cmocka_unit_test(test_unknown),        cmocka_unit_test(test_together),
-        cmocka_unit_test(test_modes),
+        cmocka_unit_test(test_defaults),        cmocka_unit_test(test_guest),
+        cmocka_unit_test(test_machine),         cmocka_unit_test(test_memory),
+        cmocka_unit_test(test_memory_refused),  cmocka_unit_test(test_smp),
+        cmocka_unit_test(test_device),          cmocka_unit_test(test_trace),
+        cmocka_unit_test(test_machine_refused), cmocka_unit_test(test_unknown),
+        cmocka_unit_test(test_together),        cmocka_unit_test(test_modes),
     };
 
     return cmocka_run_group_tests_name("options", tests, NULL, NULL);

@@ -1,25 +1,21 @@
 /*
- * chardev.c: the host's end of a serial line.  The escape keys are QEMU's (qemu-system-x86_64(1),
- * "Keys in the character backend multiplexer").
+ * chardev.c: what goes through a character device in both directions; chardev_open.c opens it.  The
+ * escape keys are QEMU's (qemu-system-x86_64(1), "Keys in the character backend multiplexer").
  */
-#include "chardev.h"
+#include "chardev_internal.h"
 
 #include "../log.h"
-#include "terminal.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <poll.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <termios.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #define ESCAPE_KEY    0x01         /* Ctrl-A */
 #define PTY_LOOK_NS   200000000ull /* how often a pty that nobody has open is looked at */
-#define INPUT_AT_ONCE 64
+#define TYPED_AT_ONCE 64
 #define DRAIN_MS      2000 /* how long a guest that has ended waits for its reader */
 
 static const char escape_help[] = "\n"
@@ -28,24 +24,42 @@ static const char escape_help[] = "\n"
                                   "C-a b    send a break\n"
                                   "C-a C-a  send C-a\n";
 
-static void end_output(struct chardev *dev, int error)
+void chardev_set_open(struct chardev *dev, bool open)
 {
-    dev->output_ended = true;
-    loop_want(dev->loop, &dev->out, 0);
-    log_say("%s: %s; the guest's output is dropped from here on", dev->name, strerror(error));
+    if (dev->open == open)
+        return;
+    dev->open = open;
+    if (dev->peer.opened)
+        dev->peer.opened(dev->peer.opaque, open);
 }
 
-static void end_input(struct chardev *dev)
-{
-    dev->input_ended = true;
-    loop_want(dev->loop, &dev->in, 0);
-}
+/* --- input -------------------------------------------------------------------------------------- */
 
 /* A pty whose other side nobody has open reports a hang-up for ever: look again later. */
 static void pty_wait(struct chardev *dev)
 {
     loop_want(dev->loop, &dev->in, 0);
     loop_arm(dev->loop, &dev->reconnect, loop_now() + PTY_LOOK_NS);
+    chardev_set_open(dev, false);
+}
+
+static bool pty_hung_up(const struct chardev *dev)
+{
+    struct pollfd look = {.fd = dev->in.fd, .events = POLLIN};
+
+    return poll(&look, 1, 0) >= 0 && (look.revents & POLLHUP);
+}
+
+void chardev_look_at_pty(void *opaque)
+{
+    struct chardev *dev = opaque;
+
+    if (pty_hung_up(dev)) {
+        pty_wait(dev);
+    } else {
+        loop_want(dev->loop, &dev->in, POLLIN);
+        chardev_set_open(dev, true);
+    }
 }
 
 static void run_escape_command(struct chardev *dev, uint8_t key)
@@ -104,89 +118,135 @@ static void deliver_pending(struct chardev *dev)
     }
 }
 
-static void input_ready(void *opaque, short revents)
+static void input_over(struct chardev *dev, short revents)
+{
+    if (dev->option.kind == CHARDEV_PTY && (revents & POLLHUP)) {
+        pty_wait(dev);
+    } else if (dev->option.kind == CHARDEV_SOCKET) {
+        chardev_socket_disconnect(dev);
+    } else {
+        dev->input_ended = true;
+        loop_want(dev->loop, &dev->in, 0);
+    }
+}
+
+void chardev_input_ready(void *opaque, short revents)
 {
     struct chardev *dev = opaque;
-    uint8_t bytes[INPUT_AT_ONCE];
+    uint8_t bytes[CHARDEV_PENDING];
     unsigned space = CHARDEV_PENDING - dev->pending_count;
 
     /* A guest that does not listen must not keep a person from typing Ctrl-A x. A pipe waits. */
-    if (space < sizeof bytes && !dev->is_tty) {
+    if (dev->is_tty) {
+        space = TYPED_AT_ONCE;
+    } else if (space == 0) {
         loop_want(dev->loop, &dev->in, 0);
         return;
     }
 
-    ssize_t n = read(dev->in.fd, bytes, sizeof bytes);
+    ssize_t n = read(dev->in.fd, bytes, space);
 
     if (n < 0 && (errno == EINTR || errno == EAGAIN))
         return;
     if (n <= 0) {
-        if (dev->is_pty && (revents & POLLHUP))
-            pty_wait(dev);
-        else
-            end_input(dev);
+        input_over(dev, revents);
         return;
     }
 
     unsigned count = (unsigned)n;
 
-    if (dev->escape)
+    if (dev->option.escape)
         count = filter_escapes(dev, bytes, count);
     for (unsigned i = 0; i < count && dev->pending_count < CHARDEV_PENDING; i++)
         dev->pending[(dev->pending_head + dev->pending_count++) % CHARDEV_PENDING] = bytes[i];
     deliver_pending(dev);
 }
 
-static void output_ready(void *opaque, short revents)
+void chardev_accept_input(struct chardev *dev)
+{
+    deliver_pending(dev);
+    if (dev->in.fd >= 0 && !dev->input_ended && dev->reconnect.deadline == 0)
+        loop_want(dev->loop, &dev->in, POLLIN);
+}
+
+/* --- output ------------------------------------------------------------------------------------- */
+
+void chardev_resume_output(struct chardev *dev)
+{
+    if (dev->peer.writable)
+        dev->peer.writable(dev->peer.opaque);
+}
+
+void chardev_output_ready(void *opaque, short revents)
 {
     struct chardev *dev = opaque;
 
     (void)revents; /* an error shows itself at the next write */
     loop_want(dev->loop, &dev->out, 0);
-    if (dev->peer.writable)
-        dev->peer.writable(dev->peer.opaque);
+    chardev_resume_output(dev);
 }
 
-static void look_at_pty(void *opaque)
+static void end_output(struct chardev *dev, int error)
 {
-    struct chardev *dev = opaque;
-    struct pollfd look = {.fd = dev->in.fd, .events = POLLIN};
-
-    if (poll(&look, 1, 0) >= 0 && (look.revents & POLLHUP))
-        pty_wait(dev);
-    else
+    dev->output_ended = true;
+    loop_want(dev->loop, &dev->out, 0);
+    /* The loop, not the guest's device that is just sending, sees a socket's end and says so. */
+    if (dev->option.kind == CHARDEV_SOCKET)
         loop_want(dev->loop, &dev->in, POLLIN);
+    else
+        log_say("%s: %s; the guest's output is dropped from here on", dev->name, strerror(error));
+}
+
+static bool has_room(const struct chardev *dev)
+{
+    struct pollfd can = {.fd = dev->out.fd, .events = POLLOUT};
+
+    return poll(&can, 1, 0) > 0;
+}
+
+/* Is there nobody who could ever read what is written now? */
+static bool nobody_reads(const struct chardev *dev)
+{
+    return dev->out.fd < 0 || dev->output_ended ||
+           (dev->option.kind == CHARDEV_PTY && pty_hung_up(dev));
+}
+
+size_t chardev_write(struct chardev *dev, const void *bytes, size_t count)
+{
+    const uint8_t *from = bytes;
+    size_t done = 0;
+
+    if (nobody_reads(dev))
+        return count;
+    while (done < count) {
+        size_t part = count - done;
+
+        if (dev->at_once > 0) {
+            /* The descriptor may be shared with a shell, so it must not be made non-blocking. */
+            if (!has_room(dev))
+                break;
+            part = part < dev->at_once ? part : dev->at_once;
+        }
+
+        ssize_t n = write(dev->out.fd, from + done, part);
+
+        if (n > 0) {
+            done += (size_t)n;
+        } else if (n < 0 && errno == EAGAIN) {
+            break;
+        } else if (n == 0 || errno != EINTR) {
+            end_output(dev, n < 0 ? errno : ENOSPC);
+            return count;
+        }
+    }
+    if (done < count)
+        loop_want(dev->loop, &dev->out, POLLOUT);
+    return done;
 }
 
 bool chardev_send(struct chardev *dev, uint8_t byte)
 {
-    if (dev->out.fd < 0 || dev->output_ended)
-        return true;
-    if (!dev->always_ready) {
-        /* The descriptor may be shared with a shell, so it must not be made non-blocking. */
-        struct pollfd can = {.fd = dev->out.fd, .events = POLLOUT};
-
-        if (poll(&can, 1, 0) >= 0 && dev->is_pty && (can.revents & POLLHUP))
-            return true; /* nobody is there to read it */
-        if (!(can.revents & (POLLOUT | POLLERR | POLLHUP))) {
-            loop_want(dev->loop, &dev->out, POLLOUT);
-            return false;
-        }
-    }
-    for (;;) {
-        ssize_t n = write(dev->out.fd, &byte, 1);
-
-        if (n == 1)
-            return true;
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0 && errno == EAGAIN) {
-            loop_want(dev->loop, &dev->out, POLLOUT);
-            return false;
-        }
-        end_output(dev, n < 0 ? errno : ENOSPC);
-        return true;
-    }
+    return chardev_write(dev, &byte, 1) == 1;
 }
 
 bool chardev_wait_writable(const struct chardev *dev)
@@ -200,117 +260,26 @@ bool chardev_wait_writable(const struct chardev *dev)
     return n > 0;
 }
 
-void chardev_accept_input(struct chardev *dev)
-{
-    deliver_pending(dev);
-    if (dev->in.fd >= 0 && !dev->input_ended && dev->reconnect.deadline == 0)
-        loop_want(dev->loop, &dev->in, POLLIN);
-}
+/* --- both --------------------------------------------------------------------------------------- */
 
 void chardev_connect(struct chardev *dev, const struct chardev_peer *peer)
 {
     dev->peer = peer ? *peer : (struct chardev_peer){0};
     if (!peer)
         return;
-    if (dev->is_pty)
-        look_at_pty(dev);
+    if (dev->option.kind == CHARDEV_PTY)
+        chardev_look_at_pty(dev);
     else
         chardev_accept_input(dev);
 }
 
-static void open_stdio(struct chardev *dev, bool escape)
+bool chardev_window_size(const struct chardev *dev, uint16_t *columns, uint16_t *rows)
 {
-    dev->stdio = true;
-    dev->name = "stdout";
-    dev->escape = escape;
-    dev->in.fd = STDIN_FILENO;
-    dev->in.events = POLLIN; /* Ctrl-A x must work though the guest may have no serial port */
-    dev->out.fd = STDOUT_FILENO;
-    dev->is_tty = isatty(STDIN_FILENO);
-}
+    struct winsize size;
 
-static int open_file(struct chardev *dev, const char *path, struct error *err)
-{
-    dev->out.fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_NOCTTY | O_CLOEXEC, 0666);
-    if (dev->out.fd < 0)
-        return error_set(err, STATUS_USAGE, "-serial file:%s: %s", path, strerror(errno));
-    dev->name = path;
-    return 0;
-}
-
-static int open_pty(struct chardev *dev, struct error *err)
-{
-    struct termios raw;
-    int fd = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC);
-    int slave = -1;
-
-    if (fd < 0 || grantpt(fd) < 0 || unlockpt(fd) < 0 ||
-        (slave = open(ptsname(fd), O_RDWR | O_NOCTTY | O_CLOEXEC)) < 0 ||
-        tcgetattr(slave, &raw) < 0) {
-        int saved = errno;
-
-        if (fd >= 0)
-            close(fd);
-        return error_set(err, STATUS_INTERNAL, "-serial pty: %s", strerror(saved));
-    }
-    cfmakeraw(&raw);
-    tcsetattr(slave, TCSANOW, &raw);
-    log_say("char device redirected to %s (label serial0)", ptsname(fd));
-    close(slave); /* from now on a hang-up tells that nobody has it open */
-    dev->in.fd = dev->out.fd = fd;
-    dev->is_pty = true;
-    dev->name = "pty";
-    return 0;
-}
-
-int chardev_open(struct chardev *dev, struct loop *loop, const struct options *options,
-                 struct error *err)
-{
-    struct stat st;
-    int r = 0;
-
-    *dev = (struct chardev){
-        .loop = loop,
-        .in = {.fd = -1, .ready = input_ready, .opaque = dev},
-        .out = {.fd = -1, .ready = output_ready, .opaque = dev},
-        .reconnect = {.fire = look_at_pty, .opaque = dev},
-    };
-    switch (options->serial) {
-    case SERIAL_STDIO:
-    case SERIAL_MON_STDIO:
-        open_stdio(dev, options->serial == SERIAL_MON_STDIO);
-        break;
-    case SERIAL_FILE:
-        r = open_file(dev, options->serial_path, err);
-        break;
-    case SERIAL_PTY:
-        r = open_pty(dev, err);
-        break;
-    case SERIAL_NULL:
-        break;
-    }
-    dev->always_ready = r == 0 && fstat(dev->out.fd, &st) == 0 && S_ISREG(st.st_mode);
-    if (r == 0 && (loop_add_fd(loop, &dev->in) < 0 || loop_add_fd(loop, &dev->out) < 0 ||
-                   loop_add_timer(loop, &dev->reconnect) < 0))
-        r = error_set(err, STATUS_INTERNAL, "out of memory");
-    return r;
-}
-
-void chardev_take_terminal(const struct chardev *dev)
-{
-    if (dev->stdio)
-        terminal_raw(!dev->escape);
-}
-
-void chardev_close(struct chardev *dev)
-{
-    loop_remove_fd(dev->loop, &dev->in);
-    loop_remove_fd(dev->loop, &dev->out);
-    loop_remove_timer(dev->loop, &dev->reconnect);
-    if (dev->stdio) {
-        terminal_restore();
-        return;
-    }
-    if (dev->out.fd >= 0)
-        close(dev->out.fd);
+    if (dev->out.fd < 0 || ioctl(dev->out.fd, TIOCGWINSZ, &size) < 0 || size.ws_col == 0)
+        return false;
+    *columns = size.ws_col;
+    *rows = size.ws_row;
+    return true;
 }

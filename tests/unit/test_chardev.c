@@ -1,0 +1,445 @@
+/*
+ * test_chardev.c: character devices that are sockets, and bytes sent many at once, over real
+ * sockets, pipes, files and pseudo-terminals.
+ */
+#include "host/chardev.h"
+#include "host/loop.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#define MS 1000000ull
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+
+/* A guest's end that takes ROOM bytes more, in a folder of its own. */
+struct bench {
+    struct loop loop;
+    struct chardev *dev;
+    char folder[32], path[64];
+    char got[200000];
+    unsigned count, room, opens, closes, writables;
+};
+
+static unsigned guest_room(void *opaque)
+{
+    return ((struct bench *)opaque)->room;
+}
+
+static void guest_receive(void *opaque, const uint8_t *bytes, unsigned count)
+{
+    struct bench *b = opaque;
+
+    assert_true(count <= b->room);
+    memcpy(b->got + b->count, bytes, count);
+    b->count += count;
+    b->room -= count;
+}
+
+static void guest_writable(void *opaque)
+{
+    ((struct bench *)opaque)->writables++;
+}
+
+static void guest_opened(void *opaque, bool open)
+{
+    struct bench *b = opaque;
+
+    assert_int_equal(b->dev->open, open);
+    (*(open ? &b->opens : &b->closes))++;
+}
+
+static int set_up(void **state)
+{
+    struct bench *b = calloc(1, sizeof *b);
+
+    signal(SIGPIPE, SIG_IGN);
+    strcpy(b->folder, "/tmp/kvmlens-test-XXXXXX");
+    assert_non_null(mkdtemp(b->folder));
+    snprintf(b->path, sizeof b->path, "%s/x", b->folder);
+    assert_int_equal(loop_init(&b->loop), 0);
+    b->room = sizeof b->got;
+    *state = b;
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    struct bench *b = *state;
+
+    chardev_close(b->dev);
+    loop_close(&b->loop);
+    unlink(b->path);
+    assert_int_equal(rmdir(b->folder), 0);
+    free(b);
+    return 0;
+}
+
+static int try_open(struct bench *b, enum chardev_kind kind, bool wait, struct error *err)
+{
+    const struct chardev_option option = {
+        .kind = kind, .id = "c", .path = kind == CHARDEV_PTY ? NULL : b->path, .wait = wait};
+
+    return chardev_open(&b->dev, &b->loop, &option, err);
+}
+
+static void connect_guest(struct bench *b)
+{
+    chardev_connect(b->dev, &(struct chardev_peer){.room = guest_room,
+                                                   .receive = guest_receive,
+                                                   .writable = guest_writable,
+                                                   .opened = guest_opened,
+                                                   .opaque = b});
+}
+
+static void open_for_guest(struct bench *b, enum chardev_kind kind)
+{
+    struct error err;
+
+    if (try_open(b, kind, false, &err) < 0)
+        fail_msg("%s", err.text);
+    connect_guest(b);
+}
+
+static void quit_loop(void *loop)
+{
+    loop_quit(loop);
+}
+
+static void run(struct bench *b)
+{
+    struct loop_timer limit = {
+        .deadline = loop_now() + 30 * MS, .fire = quit_loop, .opaque = &b->loop};
+
+    loop_add_timer(&b->loop, &limit);
+    assert_int_equal(loop_run(&b->loop, &lock), 0);
+    loop_remove_timer(&b->loop, &limit);
+}
+
+static int client_of(const char *path)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+    strcpy(address.sun_path, path);
+    assert_int_equal(connect(fd, (struct sockaddr *)&address, sizeof address), 0);
+    return fd;
+}
+
+static void a_socket_has_one_client_after_the_other(void **state)
+{
+    struct bench *b = *state;
+    char text[8] = {0};
+
+    open_for_guest(b, CHARDEV_SOCKET);
+    assert_false(b->dev->open);
+    assert_int_equal(chardev_write(b->dev, "lost", 4), 4); /* nobody is there */
+    for (unsigned round = 1; round <= 3; round++) {
+        int client = client_of(b->path);
+
+        assert_int_equal(write(client, "in", 2), 2);
+        run(b);
+        assert_int_equal(b->opens, round);
+        assert_int_equal(b->count, 2 * round);
+        assert_int_equal(chardev_write(b->dev, "out", 3), 3);
+        assert_int_equal(read(client, text, sizeof text), 3);
+        assert_memory_equal(text, "out", 3);
+
+        int second = client_of(b->path); /* has to wait */
+
+        assert_int_equal(write(second, "2nd", 3), 3);
+        run(b);
+        assert_int_equal(b->count, 2 * round);
+        close(second);
+        close(client);
+        run(b);
+        run(b);
+        assert_int_equal(b->closes, b->opens);
+        b->opens = b->closes = round; /* the second one came and went too */
+        b->count = 2 * round;
+    }
+}
+
+static void the_last_words_of_a_client_arrive(void **state)
+{
+    struct bench *b = *state;
+    char text[3000];
+
+    open_for_guest(b, CHARDEV_SOCKET);
+    b->room = 100;
+    memset(text, 'w', sizeof text);
+    for (unsigned i = 0; i < 3; i++) {
+        int client = client_of(b->path);
+
+        run(b);
+        assert_int_equal(send(client, text, sizeof text, 0), sizeof text);
+        close(client);
+        for (unsigned n = 0; n < 60; n++) {
+            run(b);
+            b->room += 500;
+            chardev_accept_input(b->dev);
+        }
+        assert_int_equal(b->count, (i + 1) * sizeof text);
+        assert_int_equal(b->closes, i + 1);
+    }
+}
+
+static void a_slow_client_makes_the_guest_wait_and_a_leaving_one_does_not(void **state)
+{
+    struct bench *b = *state;
+    static char bulk[1 << 20];
+    size_t sent, seen = 0;
+
+    open_for_guest(b, CHARDEV_SOCKET);
+
+    int client = client_of(b->path);
+
+    run(b);
+    for (size_t i = 0; i < sizeof bulk; i++)
+        bulk[i] = (char)(i * 31 >> 3);
+    sent = chardev_write(b->dev, bulk, sizeof bulk);
+    assert_in_range(sent, 1, sizeof bulk - 1);
+    assert_int_equal(b->writables, 0);
+    while (seen < sizeof bulk) {
+        static char part[65536];
+        ssize_t n = recv(client, part, sizeof part, MSG_DONTWAIT);
+
+        if (n > 0) {
+            assert_memory_equal(part, bulk + seen, (size_t)n);
+            seen += (size_t)n;
+            continue;
+        }
+        run(b);
+        assert_true(b->writables > 0);
+        sent += chardev_write(b->dev, bulk + sent, sizeof bulk - sent);
+    }
+    assert_int_equal(sent, sizeof bulk);
+
+    assert_true(chardev_write(b->dev, bulk, sizeof bulk) < sizeof bulk);
+    b->writables = 0;
+    close(client);
+    run(b);
+    assert_true(b->writables > 0);
+    assert_int_equal(b->closes, 1);
+    assert_int_equal(chardev_write(b->dev, bulk, sizeof bulk), sizeof bulk);
+}
+
+static void a_client_that_left_is_noticed_while_the_guest_is_deaf(void **state)
+{
+    struct bench *b = *state;
+    char text[2 * CHARDEV_PENDING] = {0};
+
+    open_for_guest(b, CHARDEV_SOCKET);
+    b->room = 0;
+
+    int client = client_of(b->path);
+
+    run(b);
+    assert_int_equal(write(client, text, sizeof text), sizeof text);
+    run(b); /* what fits is read ahead, and then no more */
+    close(client);
+    run(b);
+    assert_int_equal(b->closes, 0);
+    chardev_write(b->dev, "x", 1); /* EPIPE */
+    b->room = sizeof b->got;
+    chardev_accept_input(b->dev);
+    run(b);
+    assert_int_equal(b->closes, 1);
+    assert_int_equal(b->count, sizeof text);
+
+    int next = client_of(b->path);
+
+    run(b);
+    assert_int_equal(b->opens, 2);
+    assert_int_equal(chardev_write(b->dev, "y", 1), 1);
+    assert_int_equal(read(next, text, 4), 1);
+    close(next);
+}
+
+static void a_dead_socket_is_replaced_and_nothing_else(void **state)
+{
+    struct bench *b = *state;
+    struct chardev *first;
+    struct error err;
+    struct stat st;
+    int fd = open(b->path, O_CREAT | O_WRONLY, 0600);
+
+    assert_int_equal(write(fd, "precious", 8), 8);
+    close(fd);
+    assert_int_equal(try_open(b, CHARDEV_SOCKET, false, &err), -1);
+    assert_int_equal(err.status, STATUS_USAGE);
+    assert_non_null(strstr(err.text, "id=c"));
+    assert_non_null(strstr(err.text, "exists already"));
+    assert_int_equal(stat(b->path, &st), 0);
+    assert_int_equal(st.st_size, 8);
+    unlink(b->path);
+
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+
+    fd = socket(AF_UNIX, SOCK_STREAM, 0);
+    strcpy(address.sun_path, b->path);
+    assert_int_equal(bind(fd, (struct sockaddr *)&address, sizeof address), 0);
+    close(fd); /* what a program that was killed leaves behind */
+    assert_int_equal(try_open(b, CHARDEV_SOCKET, false, &err), 0);
+    first = b->dev;
+    b->dev = NULL;
+    assert_int_equal(try_open(b, CHARDEV_SOCKET, false, &err), -1); /* it is in use */
+    chardev_close(first);
+    assert_int_equal(stat(b->path, &st), -1); /* removed at the end */
+
+    /* A path that somebody else has taken over stays. */
+    assert_int_equal(try_open(b, CHARDEV_SOCKET, false, &err), 0);
+    unlink(b->path);
+    close(open(b->path, O_CREAT | O_WRONLY, 0600));
+    chardev_close(b->dev);
+    b->dev = NULL;
+    assert_int_equal(stat(b->path, &st), 0);
+}
+
+static void a_socket_path_that_cannot_be_is_said(void **state)
+{
+    struct bench *b = *state;
+    struct error err;
+    char path[300];
+    struct chardev_option option = {.kind = CHARDEV_SOCKET, .path = path};
+
+    memset(path, 'p', sizeof path);
+    path[sizeof path - 1] = '\0';
+    assert_int_equal(chardev_open(&b->dev, &b->loop, &option, &err), -1);
+    assert_non_null(strstr(err.text, "299 bytes"));
+    strcpy(path, "/nonexistent/x");
+    assert_int_equal(chardev_open(&b->dev, &b->loop, &option, &err), -1);
+    assert_string_equal(err.text, "-serial unix:/nonexistent/x: No such file or directory");
+}
+
+static void wait_on_waits_for_a_client(void **state)
+{
+    struct bench *b = *state;
+    struct error err;
+    struct stat st;
+    pid_t child = fork();
+
+    if (child == 0) {
+        while (stat(b->path, &st) < 0)
+            usleep(1000);
+        usleep(20000);
+
+        int fd = client_of(b->path);
+        char byte;
+
+        _exit(write(fd, "hi", 2) == 2 && read(fd, &byte, 1) == 1 && byte == 'y' ? 0 : 1);
+    }
+    alarm(10);
+    assert_int_equal(try_open(b, CHARDEV_SOCKET, true, &err), 0);
+    alarm(0);
+    assert_true(b->dev->open);
+    connect_guest(b);
+    run(b);
+    assert_int_equal(b->count, 2);
+    assert_true(chardev_send(b->dev, 'y'));
+
+    int status;
+
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_int_equal(status, 0);
+}
+
+static void a_pty_tells_who_comes_and_goes(void **state)
+{
+    struct bench *b = *state;
+
+    open_for_guest(b, CHARDEV_PTY);
+    assert_false(b->dev->open);
+    for (unsigned round = 1; round <= 2; round++) {
+        int slave = open(ptsname(b->dev->in.fd), O_RDWR | O_NOCTTY);
+
+        for (unsigned i = 0; i < 20 && b->opens < round; i++)
+            run(b);
+        assert_int_equal(b->opens, round);
+        close(slave);
+        run(b);
+        assert_int_equal(b->closes, round);
+    }
+}
+
+static void a_file_takes_all_at_once_and_append_keeps_it(void **state)
+{
+    struct bench *b = *state;
+    static char bulk[100000];
+    struct error err;
+    struct stat st;
+    const struct chardev_option append = {
+        .kind = CHARDEV_FILE, .id = "c", .path = b->path, .append = true};
+
+    open_for_guest(b, CHARDEV_FILE);
+    assert_true(b->dev->open);
+    assert_int_equal(chardev_write(b->dev, bulk, sizeof bulk), sizeof bulk);
+    chardev_close(b->dev);
+    assert_int_equal(chardev_open(&b->dev, &b->loop, &append, &err), 0);
+    assert_int_equal(chardev_write(b->dev, bulk, 5), 5);
+    assert_int_equal(stat(b->path, &st), 0);
+    assert_int_equal(st.st_size, sizeof bulk + 5);
+    chardev_close(b->dev);
+    open_for_guest(b, CHARDEV_FILE);
+    assert_int_equal(stat(b->path, &st), 0);
+    assert_int_equal(st.st_size, 0);
+}
+
+static void a_pipe_on_stdout_is_never_overfilled(void **state)
+{
+    struct bench *b = *state;
+    static char bulk[300000];
+    const struct chardev_option option = {.kind = CHARDEV_STDIO, .signals = true};
+    struct error err;
+    int pipe_fd[2], saved_in = dup(0), saved_out = dup(1);
+
+    assert_int_equal(pipe(pipe_fd), 0);
+    fflush(NULL);
+    dup2(open("/dev/null", O_RDONLY), 0);
+    dup2(pipe_fd[1], 1);
+    alarm(10); /* a write that waits would wait for ever */
+    int r = chardev_open(&b->dev, &b->loop, &option, &err);
+    size_t sent = r == 0 ? chardev_write(b->dev, bulk, sizeof bulk) : 0;
+    alarm(0);
+    dup2(saved_in, 0);
+    dup2(saved_out, 1);
+    assert_in_range(sent, 4096, sizeof bulk - 1);
+    assert_int_equal(fcntl(pipe_fd[1], F_GETFL) & O_NONBLOCK, 0); /* it may be the shell's */
+    close(pipe_fd[0]);
+    close(pipe_fd[1]);
+}
+
+#define BENCH_TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        BENCH_TEST(a_socket_has_one_client_after_the_other),
+        BENCH_TEST(the_last_words_of_a_client_arrive),
+        BENCH_TEST(a_slow_client_makes_the_guest_wait_and_a_leaving_one_does_not),
+        BENCH_TEST(a_client_that_left_is_noticed_while_the_guest_is_deaf),
+        BENCH_TEST(a_dead_socket_is_replaced_and_nothing_else),
+        BENCH_TEST(a_socket_path_that_cannot_be_is_said),
+        BENCH_TEST(wait_on_waits_for_a_client),
+        BENCH_TEST(a_pty_tells_who_comes_and_goes),
+        BENCH_TEST(a_file_takes_all_at_once_and_append_keeps_it),
+        BENCH_TEST(a_pipe_on_stdout_is_never_overfilled),
+    };
+
+    return cmocka_run_group_tests_name("chardev", tests, NULL, NULL);
+}

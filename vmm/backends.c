@@ -1,0 +1,24 @@
+/*
+ * backends.c: opens the host's halves of the devices that the command line names.
+ */
+#include "backends.h"
+
+#include "host/chardev.h"
+
+int backends_open(struct backends *backends, const struct options *options, struct loop *loop,
+                  struct error *err)
+{
+    const struct device_options *d = &options->devices;
+
+    for (unsigned i = 0; i < d->chardev_count; i++)
+        if (chardev_open(&backends->chardev[i], loop, &d->chardev[i], err) < 0)
+            return -1;
+    return 0;
+}
+
+void backends_close(struct backends *backends)
+{
+    for (unsigned i = 0; i < CHARDEVS_MAX; i++)
+        chardev_close(backends->chardev[i]);
+    *backends = (struct backends){0};
+}
