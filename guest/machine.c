@@ -11,7 +11,6 @@
 #define CPUID_TOPOLOGY         0xb
 #define CPUID_1_EDX_HTT        (1u << 28)
 #define CPUID_1_ECX_HYPERVISOR (1u << 31)
-#define CPUID_HYPERVISOR       0x40000000
 
 static struct {
     struct fdt fdt;

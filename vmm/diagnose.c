@@ -14,6 +14,8 @@
 
 #define IVT_END 0x400
 
+#define SOFTWARE_KVM "This KVM runs guest ring 0 by emulating it in software, and "
+
 bool say(struct sentence *s, const char *format, ...)
 {
     va_list args;
@@ -83,6 +85,21 @@ static bool triple_bad_cr3(struct scene *scene, struct sentence *s)
                scene->state->cr3, scene->where);
 }
 
+/* A software KVM has the page tables of long mode alone. */
+static bool triple_no_paging32(struct scene *scene, struct sentence *s)
+{
+    const struct cpu_state *state = scene->state;
+
+    if (!scene->dead->software_backend || strcmp(scene->insn.name, "mov to cr0") != 0 ||
+        (state->cr0 & CR0_PG) || (state->efer & EFER_LME) || scene->code[0] != 0x0f ||
+        !(state->gpr[scene->code[2] & 7] & CR0_PG) || !explain_exception(scene, s))
+        return false;
+    return say(s,
+               " " SOFTWARE_KVM "answers a `mov to cr0` that turns on %s with #GP; " A_BETTER_KVM
+               " can run it.",
+               state->cr4 & CR4_PAE ? "PAE paging" : "32-bit paging");
+}
+
 static bool triple_unknown(struct scene *scene, struct sentence *s)
 {
     say(s,
@@ -124,16 +141,16 @@ static bool error_zeros(struct scene *scene, struct sentence *s)
 
 static bool error_emulation(struct scene *scene, struct sentence *s)
 {
-    const char *quote = scene->insn.name && strncmp(scene->insn.name, "an ", 3) != 0 ? "`" : "";
-    const char *name = scene->insn.name ? scene->insn.name : "the instruction";
+    bool known = scene->insn.name[0] != '\0';
+    bool exact = known && strncmp(scene->insn.name, "an ", 3) != 0;
+    const char *quote = exact ? "`" : "";
+    const char *name = known ? scene->insn.name : "the instruction";
 
     if (scene->dead->exit->detail != 1)
         return false;
     if (scene->dead->software_backend)
-        return say(s,
-                   "This KVM runs guest ring 0 by emulating it in software, and could not emulate "
-                   "%s%s%s at %s; on a KVM with VMX or SVM it may work.",
-                   quote, name, quote, scene->where);
+        return say(s, SOFTWARE_KVM "cannot emulate %s%s%s at %s; " A_BETTER_KVM " %s run it.",
+                   quote, name, quote, scene->where, exact ? "can" : "may");
     return say(s,
                "KVM had to emulate %s%s%s at %s and cannot: it accesses memory that is not RAM, or "
                "the processor cannot run this mode by itself.",
@@ -193,8 +210,8 @@ static bool other_reason(struct scene *scene, struct sentence *s)
                scene->where);
 }
 
-static const rule triple[] = {triple_state_lost, triple_bad_cr3, explain_exception, triple_unknown,
-                              NULL};
+static const rule triple[] = {triple_state_lost, triple_bad_cr3, triple_no_paging32,
+                              explain_exception, triple_unknown, NULL};
 static const rule internal_error[] = {
     error_outside_ram, error_in_ivt,  error_zeros, error_emulation,
     error_delivery,    error_unknown, NULL};

@@ -10,6 +10,9 @@
 
 #define DIAGNOSIS_MAX 640 /* bytes, enough for any sentence */
 
+/* Where what a software KVM cannot do is done; the end of a sentence, of which this is the subject. */
+#define A_BETTER_KVM "a KVM with VMX or SVM (`scripts/with-kvm --nested COMMAND` has one)"
+
 /* Writes the likely cause, one sentence for a person, to TEXT (SIZE bytes). Says so if it does not
  * know. */
 void diagnose(const struct postmortem *dead, char *text, size_t size);

@@ -178,7 +178,7 @@ static bool raised_by_stack(struct scene *scene, struct sentence *s)
 
 static bool raised_by_suspect(struct scene *scene, struct sentence *s)
 {
-    if (!scene->insn.name || scene->insn.vector == INSN_NO_VECTOR || scene->insn.sse ||
+    if (!scene->insn.name[0] || scene->insn.vector == INSN_NO_VECTOR || scene->insn.sse ||
         scene->insn.vector == VECTOR_NM)
         return false;
     scene->vector = scene->insn.vector;

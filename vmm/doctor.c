@@ -185,7 +185,9 @@ static void report_backend(struct report *report, const struct kvm_probe *probe)
              "Guest code in ring 0 is emulated, instruction by instruction. kvmlens works;");
         hint(report,
              "a guest is slow, and some instructions end it with status 74: int n and int3,");
-        hint(report, "cmpxchg16b, popcnt, x87, and 32-bit paging, among others.");
+        hint(report,
+             "cmpxchg16b, popcnt and x87, among others; 32-bit paging gets #GP, and vmcall");
+        hint(report, "never returns. A KVM that runs all: scripts/with-kvm --nested COMMAND.");
         break;
     case KVM_BACKEND_UNKNOWN:
         say(report, MARK_NOTE, "backend: neither vmx, svm nor software for sure");

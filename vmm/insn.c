@@ -6,11 +6,11 @@
  */
 #include "insn.h"
 
-#include <stddef.h>
+#include <stdio.h>
 
 enum map { ONE, TWO, THREE_38, THREE_3A, VEX, EVEX };
 enum { P_NONE = 1, P_66 = 2, P_F3 = 4, P_F2 = 8, P_ANY = 15 }; /* mandatory prefix */
-enum { W_ANY, W_SET };                                         /* REX.W */
+enum { W_ANY, W_SET, R_SET };                                  /* REX.W or REX.R */
 
 /* What the ModRM byte must be: any, an exact byte, or /digit of any form. */
 #define ANY      0x00, 0x00
@@ -25,7 +25,7 @@ enum { W_ANY, W_SET };                                         /* REX.W */
 #define SSE     6, false, true
 
 static const struct pattern {
-    uint8_t map, prefixes, w, first, last, modrm_mask, modrm;
+    uint8_t map, prefixes, rex, first, last, modrm_mask, modrm;
     const char *name;
     int vector;
     bool always, sse;
@@ -58,6 +58,10 @@ static const struct pattern {
     {TWO, P_ANY, W_ANY, 0x01, 0x01, EXACT(0xd0), "xgetbv", MAY(6)},
     {TWO, P_ANY, W_ANY, 0x01, 0x01, EXACT(0xd1), "xsetbv", MAY(13)},
     {TWO, P_ANY, W_ANY, 0x20, 0x20, ANY, "mov from a control register", MAY(6)},
+    {TWO, P_ANY, R_SET, 0x22, 0x22, ANY, "mov to cr8", MAY(13)},
+    {TWO, P_ANY, W_ANY, 0x22, 0x22, DIGIT(0), "mov to cr0", MAY(13)},
+    {TWO, P_ANY, W_ANY, 0x22, 0x22, DIGIT(3), "mov to cr3", MAY(13)},
+    {TWO, P_ANY, W_ANY, 0x22, 0x22, DIGIT(4), "mov to cr4", MAY(13)},
     {TWO, P_ANY, W_ANY, 0x22, 0x22, ANY, "mov to a control register", MAY(13)},
     {TWO, P_ANY, W_ANY, 0x30, 0x30, ANY, "wrmsr", MAY(13)},
     {TWO, P_ANY, W_ANY, 0x32, 0x32, ANY, "rdmsr", MAY(13)},
@@ -101,7 +105,7 @@ struct code {
     const uint8_t *bytes;
     unsigned len, at;
     uint8_t prefix; /* P_... */
-    bool rex_w;
+    bool rex_w, rex_r;
     enum map map;
     uint8_t opcode;
 };
@@ -137,6 +141,7 @@ static bool read_prefixes(struct code *code, bool long_mode, uint8_t *byte)
     code->prefix = repeat != 0 ? repeat : operand_size ? P_66 : P_NONE;
     if (long_mode && (*byte & 0xf0) == 0x40) {
         code->rex_w = *byte & 8;
+        code->rex_r = *byte & 4;
         return next(code, byte);
     }
     return true;
@@ -169,8 +174,8 @@ static bool read_opcode(struct code *code, bool long_mode)
 
 static bool matches(const struct pattern *p, const struct code *code)
 {
-    if (p->map != code->map || !(p->prefixes & code->prefix) || (p->w == W_SET && !code->rex_w) ||
-        code->opcode < p->first || code->opcode > p->last)
+    if (p->map != code->map || !(p->prefixes & code->prefix) || (p->rex == W_SET && !code->rex_w) ||
+        (p->rex == R_SET && !code->rex_r) || code->opcode < p->first || code->opcode > p->last)
         return false;
     if (p->modrm_mask == 0)
         return true;
@@ -180,7 +185,7 @@ static bool matches(const struct pattern *p, const struct code *code)
 struct insn insn_decode(const uint8_t *bytes, unsigned len, bool long_mode)
 {
     struct code code = {.bytes = bytes, .len = len};
-    struct insn insn = {NULL, INSN_NO_VECTOR, false, false};
+    struct insn insn = {"", INSN_NO_VECTOR, false, false};
 
     if (!read_opcode(&code, long_mode))
         return insn;
@@ -188,10 +193,15 @@ struct insn insn_decode(const uint8_t *bytes, unsigned len, bool long_mode)
         const struct pattern *p = &patterns[i];
         if (!matches(p, &code))
             continue;
-        insn = (struct insn){p->name, p->vector, p->always, p->sse};
+        insn = (struct insn){"", p->vector, p->always, p->sse};
+        snprintf(insn.name, sizeof(insn.name), "%s", p->name);
         if (code.map == ONE && code.opcode == 0xcd) {
             uint8_t vector;
-            insn.vector = next(&code, &vector) ? vector : INSN_NO_VECTOR;
+            insn.vector = INSN_NO_VECTOR;
+            if (next(&code, &vector)) {
+                insn.vector = vector;
+                snprintf(insn.name, sizeof(insn.name), "int 0x%02x", vector);
+            }
         }
         break;
     }

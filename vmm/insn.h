@@ -10,14 +10,15 @@
 #include <stdint.h>
 
 #define INSN_MAX_BYTES 15
+#define INSN_NAME_MAX  48
 
 #define INSN_NO_VECTOR (-1)
 
 struct insn {
-    const char *name; /* static; NULL: not one of those known here */
-    int vector;       /* the exception it raises or may raise, or INSN_NO_VECTOR */
-    bool always;      /* it raises that one whenever it is executed */
-    bool sse;         /* needs CR4.OSFXSR */
+    char name[INSN_NAME_MAX]; /* empty: not one of those known here */
+    int vector;               /* the exception it raises or may raise, or INSN_NO_VECTOR */
+    bool always;              /* it raises that one whenever it is executed */
+    bool sse;                 /* needs CR4.OSFXSR */
 };
 
 /* Names the instruction in the first LEN of BYTES. LONG_MODE: the code is 64-bit. */

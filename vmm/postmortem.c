@@ -123,11 +123,7 @@ static void print_code(const struct report *r)
         len++;
     }
     struct insn insn = insn_decode(code, len, code_is_64bit(state));
-    fprintf(r->out, "%s%s\n",
-            len == 0    ? " cannot be read"
-            : insn.name ? "   "
-                        : "",
-            len > 0 && insn.name ? insn.name : "");
+    fprintf(r->out, "%s%s\n", len == 0 ? " cannot be read" : insn.name[0] ? "   " : "", insn.name);
 }
 
 /* One level's entry and its flags; PAE's first level has fewer. */

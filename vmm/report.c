@@ -3,6 +3,7 @@
  */
 #include "report.h"
 
+#include "diagnose.h"
 #include "insn.h"
 #include "log.h"
 #include "pagewalk.h"
@@ -21,10 +22,11 @@ static void print_if_hanging(const struct vm *vm, const struct cpu_state *state,
     uint64_t len = pagewalk_read(&vm->mem, state, code_address(state), bytes, sizeof bytes);
     struct insn insn = insn_decode(bytes, (unsigned)len, code_is_64bit(state));
 
-    if (insn.name && (strcmp(insn.name, "vmcall") == 0 || strcmp(insn.name, "vmmcall") == 0) &&
+    if ((strcmp(insn.name, "vmcall") == 0 || strcmp(insn.name, "vmmcall") == 0) &&
         kvm_backend() == KVM_BACKEND_SOFTWARE)
         fprintf(out,
-                "  `%s` there never returns: this KVM is a software one, and loops in the kernel\n",
+                "  `%s` there never returns: this KVM is a software one, and loops in the kernel;\n"
+                "  " A_BETTER_KVM " can run it\n",
                 insn.name);
 }
 

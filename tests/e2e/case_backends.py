@@ -1,14 +1,12 @@
 """What differs between the backends: docs/backends.md says it, and here each of its cells is tried."""
-import functools
-import os
 import re
 import subprocess
 
+from backend import TABLE, kvm_column, rows
 from guests import DONE, build
 from harness import (CRASH, DEBUG_EXIT, KVM_FAIL, POWEROFF, QEMU, TIMEOUT, Failed, Skip, boot, case, expect,
-                     expect_status, expect_text, kvm_backend, run)
+                     expect_status, expect_text, run)
 
-TABLE = "docs/backends.md"
 EXCEPTIONS = {6: "#UD", 13: "#GP", 14: "#PF"}
 
 
@@ -54,18 +52,14 @@ TRIPLE_FAULT = "registers after a triple fault"
 COST = "an exit, in guest instructions"
 
 
-@functools.lru_cache
 def table():
     """{(mode, guest): {backend: outcome}}"""
-    with open(TABLE, encoding="utf-8") as file:
-        rows = [[cell.strip() for cell in line.strip().strip("|").split("|")] for line in file if line.startswith("|")]
-    rows = rows[next(i for i, row in enumerate(rows) if row[0] == "mode"):]
-    return {(row[0], row[1]): dict(zip(rows[0][2:], row[2:])) for row in rows[2:]}
+    return {(row["mode"], row["the guest"]): row for row in rows("mode")}
 
 
 def backend():
     """The column of the host's KVM."""
-    name = "nested svm" if os.environ.get("WITH_KVM") == "nested" else kvm_backend()
+    name = kvm_column()
     if name not in next(iter(table().values())):
         raise Skip(f"kvmlens check does not know this KVM: {name}")
     return name

@@ -208,17 +208,26 @@ def boot(binary, append=None, kernel=KERNEL, options=(), machine="", stdin=None,
     return run(guest_command(binary, kernel, append, options, machine), stdin=stdin, timeout=timeout, env=env)
 
 
-def golden(name, found, masks=()):
-    """Compares with tests/e2e/golden/NAME.txt after MASKS, (pattern, replacement) pairs."""
+def masked(found, masks):
     found = found.replace("\r\n", "\n")
     for pattern, replacement in masks:
         found = re.sub(pattern, replacement, found, flags=re.M)
+    return found
+
+
+def golden_text(name):
+    with open(f"tests/e2e/golden/{name}.txt", encoding="utf-8") as file:
+        return file.read()
+
+
+def golden(name, found, masks=()):
+    """Compares with tests/e2e/golden/NAME.txt after MASKS, (pattern, replacement) pairs."""
+    found = masked(found, masks)
     path = f"tests/e2e/golden/{name}.txt"
     if bless:
         with open(path, "w", encoding="utf-8") as file:
             file.write(found)
-    with open(path, encoding="utf-8") as file:
-        wanted = file.read()
+    wanted = golden_text(name)
     if found != wanted:
         raise Failed("".join(difflib.unified_diff(wanted.splitlines(True), found.splitlines(True),
                                                   path, "found")))

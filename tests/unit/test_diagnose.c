@@ -142,7 +142,7 @@ static void suspects(void **state)
     set_code(g, "\x0f\x30", 2);
     EXPECT(g, "IDT entry 13 (#GP) is empty", "the exception (probably #GP) raised by `wrmsr`");
     set_code(g, "\xcd\x80", 2);
-    EXPECT(g, "IDT entry 128 (interrupt) is beyond the end", "the interrupt raised by `int n`");
+    EXPECT(g, "IDT entry 128 (interrupt) is beyond the end", "the interrupt raised by `int 0x80`");
 }
 
 static void access_that_is_not_mapped(void **state)
@@ -199,6 +199,35 @@ static void state_lost_on_amd(void **state)
     EXPECT(g, "; the last that was seen of the guest is its exit at 0x1234. The same command line");
 }
 
+static void paging_that_a_software_kvm_lacks(void **state)
+{
+    struct dead_guest *g = *state;
+
+    set_code(g, "\x0f\x22\xc1", 3); /* mov %ecx, %cr0 */
+    g->state.cr0 = CR0_PE;
+    g->state.cr4 = g->state.efer = 0;
+    g->state.seg[SEG_CS].l = false;
+    g->state.gpr[RCX] = CR0_PG | CR0_PE;
+    g->state.idt.limit = 0;
+    EXPECT(g,
+           "`mov to cr0` at 0x10000 could not be delivered: exception -> double fault -> triple");
+    for (unsigned software = 0; software < 2; software++) {
+        char text[DIAGNOSIS_MAX];
+        g->dead.software_backend = software;
+        diagnose(&g->dead, text, sizeof(text));
+        assert_int_equal(strstr(text, "This KVM") != NULL, software);
+    }
+    EXPECT(g, "`mov to cr0` at 0x10000 could not",
+           "turns on 32-bit paging with #GP; a KVM with VMX", "scripts/with-kvm --nested COMMAND",
+           "can run it.");
+    g->state.cr4 = CR4_PAE;
+    EXPECT(g, "turns on PAE paging with #GP");
+    g->state.gpr[RCX] = CR0_PE;
+    char text[DIAGNOSIS_MAX];
+    diagnose(&g->dead, text, sizeof(text));
+    assert_null(strstr(text, "This KVM"));
+}
+
 static void internal_errors(void **state)
 {
     struct dead_guest *g = *state;
@@ -208,8 +237,13 @@ static void internal_errors(void **state)
     g->dead.software_backend = true;
     EXPECT(
         g,
-        "This KVM runs guest ring 0 by emulating it in software, and could not emulate `int3` at "
-        "0x10000; on a KVM with VMX or SVM it may work.");
+        "This KVM runs guest ring 0 by emulating it in software, and cannot emulate `int3` at "
+        "0x10000; a KVM with VMX or SVM (`scripts/with-kvm --nested COMMAND` has one) can run it.");
+    memcpy(g->exit.insn, "\xcd\x30", g->exit.insn_len = 2);
+    EXPECT(g, "cannot emulate `int 0x30` at 0x10000");
+    memcpy(g->exit.insn, "\xc5\xf8", g->exit.insn_len = 2);
+    EXPECT(g, "cannot emulate an AVX or BMI instruction (VEX prefix) at", " may run it.");
+    memcpy(g->exit.insn, "\xcc", g->exit.insn_len = 1);
     g->dead.software_backend = false;
     EXPECT(g, "KVM had to emulate `int3` at 0x10000 and cannot");
     g->exit.insn_len = 0;
@@ -306,6 +340,7 @@ int main(void)
         WITH_GUEST(interrupts),
         WITH_GUEST(nothing_wrong),
         WITH_GUEST(state_lost_on_amd),
+        WITH_GUEST(paging_that_a_software_kvm_lacks),
         WITH_GUEST(internal_errors),
         WITH_GUEST(other_ends),
         WITH_GUEST(any_state_gets_a_sentence),

@@ -100,7 +100,8 @@ static void a_software_backend(void **state)
     p.backend = KVM_BACKEND_SOFTWARE;
     p.insn_per_s = 2500000;
     assert_says(&p, STATUS_POWEROFF,
-                "backend: software|emulated|status 74|int3|cmpxchg16b|2.5 million");
+                "backend: software|emulated|status 74|int3|cmpxchg16b|vmcall|with-kvm --nested|"
+                "2.5 million");
 }
 
 static void no_device(void **state)

@@ -160,9 +160,10 @@ static void internal_error(void **state)
         g,
         "vCPU 3: KVM cannot go on (KVM_EXIT_INTERNAL_ERROR, suberror 1 emulation) at 0x10000, in "
         "64-bit mode",
-        "  This KVM runs guest ring 0 by emulating it in software, and could not emulate "
-        "`cmpxchg16b` at",
-        "  0x10000; on a KVM with VMX or SVM it may work.",
+        "  This KVM runs guest ring 0 by emulating it in software, and cannot emulate `cmpxchg16b` "
+        "at",
+        "  0x10000; a KVM with VMX or SVM (`scripts/with-kvm --nested COMMAND` has one) can run "
+        "it.",
         "  KVM's copy of the instruction: 48 0f c7 0f", "  KVM's data: 0x3 0x10", "Registers");
 }
 
