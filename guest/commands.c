@@ -141,6 +141,7 @@ const struct command commands[] = {
     {"fault", "ud|pf|gp|de|stack|triple", "crash the kernel", command_fault},
     {"zoo", "", "provoke each kind of VM exit once", command_zoo},
     {"bench", "[N]", "cycles for each of N exits", command_bench},
+    {"blk", "[DISK] VERB ...", "a disk; blk alone lists what can be done", command_blk},
     {"rng", "[BYTES]", "random bytes of the entropy device", command_rng},
     {"echo", "TEXT", "print TEXT", command_echo},
     {"reboot", "", "reset the machine", command_reboot},

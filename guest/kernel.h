@@ -56,8 +56,10 @@ struct memory {
 void memory_init(const struct hvm_start_info *start_info);
 const struct memory *memory(void);
 uint64_t memory_top(void); /* end of the RAM that the kernel lies in (GPA) */
-/* A zeroed page of RAM, at the same address in the kernel's page tables. Never given back. */
+/* A zeroed page of RAM, or COUNT of them one behind the other, at the same address in the kernel's
+ * page tables. Never given back. */
 void *page_alloc(void);
+void *pages_alloc(uint64_t count);
 
 /* paging.c */
 void paging_init(void);
@@ -191,7 +193,7 @@ struct command {
 _Noreturn void shell(void);
 bool parse_number(const char *text, uint64_t max, uint64_t *value); /* says what is wrong */
 
-/* commands.c, commands_cpu.c, commands_virtio.c, zoo.c */
+/* commands.c, commands_cpu.c, commands_virtio.c, commands_blk.c, zoo.c */
 extern const struct command commands[];
 extern const unsigned command_count;
 bool command_cpuid(int argc, char **argv);
@@ -200,6 +202,7 @@ bool command_pio(int argc, char **argv);
 bool command_mmio(int argc, char **argv);
 bool command_fault(int argc, char **argv);
 bool command_zoo(int argc, char **argv);
+bool command_blk(int argc, char **argv);
 bool command_rng(int argc, char **argv);
 
 #endif

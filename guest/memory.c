@@ -62,14 +62,18 @@ uint64_t memory_top(void)
     return mem.limit;
 }
 
+void *pages_alloc(uint64_t count)
+{
+    if (mem.limit < mem.next || (mem.limit - mem.next) / PAGE_SIZE < count)
+        panic("out of memory: give the machine more with -m");
+    void *pages = (void *)mem.next, *at = pages;
+    mem.next += count * PAGE_SIZE;
+    uint64_t words = count * PAGE_SIZE / 8;
+    __asm__ volatile("rep stosq" : "+D"(at), "+c"(words) : "a"(0ull) : "memory");
+    return pages;
+}
+
 void *page_alloc(void)
 {
-    if (mem.limit < PAGE_SIZE || mem.next > mem.limit - PAGE_SIZE)
-        panic("out of memory: give the machine more with -m");
-    void *page = (void *)mem.next;
-    mem.next += PAGE_SIZE;
-    uint64_t words = PAGE_SIZE / 8;
-    void *at = page;
-    __asm__ volatile("rep stosq" : "+D"(at), "+c"(words) : "a"(0ull) : "memory");
-    return page;
+    return pages_alloc(1);
 }
