@@ -32,8 +32,7 @@ int mem_add(struct mem *mem, uint64_t gpa, uint64_t size, uint8_t *host, bool re
     return 0;
 }
 
-/* Host address of GPA, with *LEFT the bytes from there to the end of its region; or NULL. */
-static uint8_t *find(const struct mem *mem, uint64_t gpa, bool write, uint64_t *left)
+uint8_t *mem_find(const struct mem *mem, uint64_t gpa, bool write, uint64_t *left)
 {
     for (unsigned i = 0; i < mem->count; i++) {
         const struct mem_region *region = &mem->region[i];
@@ -48,7 +47,7 @@ static uint8_t *find(const struct mem *mem, uint64_t gpa, bool write, uint64_t *
 static uint8_t *find_all(const struct mem *mem, uint64_t gpa, uint64_t len, bool write)
 {
     uint64_t left;
-    uint8_t *host = find(mem, gpa, write, &left);
+    uint8_t *host = mem_find(mem, gpa, write, &left);
     return host && len > 0 && len <= left ? host : NULL;
 }
 
@@ -69,7 +68,7 @@ static bool covered(const struct mem *mem, uint64_t gpa, uint64_t len, bool writ
         return false;
     }
     for (uint64_t left; len > 0; gpa += left, len -= left) {
-        if (!find(mem, gpa, write, &left)) {
+        if (!mem_find(mem, gpa, write, &left)) {
             return false;
         }
         left = left < len ? left : len;
@@ -84,7 +83,7 @@ int mem_read(const struct mem *mem, uint64_t gpa, void *to, uint64_t len)
     }
     uint8_t *out = to;
     for (uint64_t left; len > 0; gpa += left, out += left, len -= left) {
-        const uint8_t *host = find(mem, gpa, false, &left);
+        const uint8_t *host = mem_find(mem, gpa, false, &left);
         left = left < len ? left : len;
         memcpy(out, host, left);
     }
@@ -98,7 +97,7 @@ int mem_write(const struct mem *mem, uint64_t gpa, const void *from, uint64_t le
     }
     const uint8_t *in = from;
     for (uint64_t left; len > 0; gpa += left, in += left, len -= left) {
-        uint8_t *host = find(mem, gpa, true, &left);
+        uint8_t *host = mem_find(mem, gpa, true, &left);
         left = left < len ? left : len;
         memcpy(host, in, left);
     }

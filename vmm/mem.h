@@ -36,6 +36,10 @@ void *mem_ptr(const struct mem *mem, uint64_t gpa, uint64_t len);
 /* The same for reading: ROM counts too. */
 const void *mem_peek(const struct mem *mem, uint64_t gpa, uint64_t len);
 
+/* Host address of the byte at gpa, with *left the bytes from there to the end of its region; or
+ * NULL: not memory, or ROM that is to be written. */
+uint8_t *mem_find(const struct mem *mem, uint64_t gpa, bool write, uint64_t *left);
+
 /* Copies len bytes from or to guest memory; a range may span neighbouring regions.
  * -EFAULT (nothing copied) unless all of it is memory; ROM cannot be written. */
 int mem_read(const struct mem *mem, uint64_t gpa, void *to, uint64_t len);

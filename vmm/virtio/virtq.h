@@ -28,7 +28,7 @@ struct virtq {
 
     uint16_t next_avail; /* free-running: the next available entry to take */
     uint16_t next_used;  /* free-running: the next used entry to write */
-    uint16_t signalled;  /* next_used when the driver was last interrupted */
+    uint16_t signalled;  /* next_used when an interrupt was last considered */
     uint16_t in_flight;  /* popped and not yet pushed */
     bool kicks;          /* the driver is asked to notify */
 
