@@ -25,7 +25,7 @@ fuzzers: $(FUZZ)
 asan: build/asan/kvmlens
 
 # The tests that start threads.
-THREADED := $(patsubst %,build/tests/tsan/test_%,exit host loop trace vm)
+THREADED := $(patsubst %,build/tests/tsan/test_%,disk disk_open exit host loop trace vm)
 $(THREADED): build/tests/tsan/%: build/tsan/tests/unit/%.o build/tsan/libcore.a build/.libs | build/.setup-test
 	@$(say) LINK $@
 	@mkdir -p $(@D)

@@ -20,7 +20,7 @@ struct disk;
  * by somebody else, ... Close with disk_close(). */
 int disk_open(struct disk **disk, const struct drive_option *drive, struct error *err);
 
-/* Nothing is in flight: disk_disconnect() has been called, or disk_connect() never. NULL is fine. */
+/* The disk is not connected (any more). NULL is fine. */
 void disk_close(struct disk *disk);
 
 struct block_info disk_info(const struct disk *disk);
@@ -30,7 +30,7 @@ struct block_info disk_info(const struct disk *disk);
 int disk_connect(struct disk *disk, pthread_mutex_t *device_lock, struct block_client client,
                  struct block_backend *backend);
 
-/* Drains and ends the threads. The device lock is not held. */
+/* Ends the threads. Nothing is in flight (drain() saw to it), the device lock is not held. */
 void disk_disconnect(struct disk *disk);
 
 #endif

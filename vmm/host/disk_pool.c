@@ -1,0 +1,187 @@
+/*
+ * disk_pool.c: the threads of a disk: requests come in lists, are done side by side, and go back in
+ * lists: who brings one back takes along what others have finished while it waited for the device
+ * lock, so that a burst costs one lock and one interrupt.
+ */
+#include "disk_internal.h"
+
+#include <errno.h>
+#include <signal.h>
+
+static void append(struct request_list *list, struct block_request *request)
+{
+    request->next = NULL;
+    if (list->first)
+        list->last->next = request;
+    else
+        list->first = request;
+    list->last = request;
+}
+
+static struct block_request *take_first(struct request_list *list)
+{
+    struct block_request *request = list->first;
+
+    list->first = request->next;
+    return request;
+}
+
+static struct block_request *take_all(struct request_list *list)
+{
+    struct block_request *request = list->first;
+
+    list->first = NULL;
+    return request;
+}
+
+/* Takes what is completed to the client. The pool's lock is held before and after, not meanwhile. */
+static void deliver(struct disk_pool *pool)
+{
+    pool->delivering = true;
+    while (pool->completed.first) {
+        pthread_mutex_unlock(&pool->lock);
+        pthread_mutex_lock(pool->device_lock);
+        pthread_mutex_lock(&pool->lock);
+
+        struct block_request *list = take_all(&pool->completed);
+
+        pthread_mutex_unlock(&pool->lock);
+        if (list)
+            pool->client.done(pool->client.opaque, list);
+        pthread_mutex_unlock(pool->device_lock);
+        pthread_mutex_lock(&pool->lock);
+    }
+    pool->delivering = false;
+}
+
+static void *work(void *opaque);
+
+/* One more thread. Signals are for the others. */
+static int start_thread(struct disk *disk)
+{
+    struct disk_pool *pool = &disk->pool;
+    sigset_t all, before;
+
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+
+    int error = pthread_create(&pool->thread[pool->threads], NULL, work, disk);
+
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    if (error == 0)
+        pool->threads++;
+    return -error;
+}
+
+/* A thread for what is pending: one that rests, or a new one; if there can be none, those that
+ * work will come to it. */
+static void summon(struct disk *disk)
+{
+    if (disk->pool.idle > 0)
+        pthread_cond_signal(&disk->pool.work);
+    else if (disk->pool.threads < DISK_THREADS)
+        start_thread(disk);
+}
+
+static void *work(void *opaque)
+{
+    struct disk *disk = opaque;
+    struct disk_pool *pool = &disk->pool;
+
+    pthread_mutex_lock(&pool->lock);
+    for (;;) {
+        while (!pool->pending.first && !pool->ending) {
+            pool->idle++;
+            pthread_cond_wait(&pool->work, &pool->lock);
+            pool->idle--;
+        }
+        if (!pool->pending.first)
+            break;
+
+        struct block_request *request = take_first(&pool->pending);
+
+        pool->busy++;
+        if (pool->pending.first)
+            summon(disk);
+        pthread_mutex_unlock(&pool->lock);
+        request->error = disk_perform(disk, request);
+        pthread_mutex_lock(&pool->lock);
+        append(&pool->completed, request);
+        if (--pool->busy == 0)
+            pthread_cond_signal(&pool->quiet);
+        if (!pool->delivering)
+            deliver(pool);
+    }
+    pthread_mutex_unlock(&pool->lock);
+    return NULL;
+}
+
+static void submit(void *opaque, struct block_request *list)
+{
+    struct disk *disk = opaque;
+    struct disk_pool *pool = &disk->pool;
+
+    pthread_mutex_lock(&pool->lock);
+    while (list) {
+        struct block_request *next = list->next;
+
+        append(&pool->pending, list);
+        list = next;
+    }
+    summon(disk);
+    pthread_mutex_unlock(&pool->lock);
+}
+
+static void drain(void *opaque)
+{
+    struct disk *disk = opaque;
+    struct disk_pool *pool = &disk->pool;
+
+    pthread_mutex_lock(&pool->lock);
+    while (pool->pending.first) {
+        struct block_request *request = take_first(&pool->pending);
+
+        request->error = ECANCELED;
+        append(&pool->completed, request);
+    }
+    atomic_store(&disk->cancelled, true);
+    while (pool->busy > 0)
+        pthread_cond_wait(&pool->quiet, &pool->lock);
+    atomic_store(&disk->cancelled, false);
+
+    struct block_request *list = take_all(&pool->completed);
+
+    pthread_mutex_unlock(&pool->lock);
+    if (list)
+        pool->client.done(pool->client.opaque, list);
+}
+
+int disk_connect(struct disk *disk, pthread_mutex_t *device_lock, struct block_client client,
+                 struct block_backend *backend)
+{
+    struct disk_pool *pool = &disk->pool;
+
+    pool->device_lock = device_lock;
+    pool->client = client;
+    pool->ending = false;
+    *backend = (struct block_backend){.submit = submit, .drain = drain, .opaque = disk};
+    pthread_mutex_lock(&pool->lock);
+
+    int status = start_thread(disk);
+
+    pthread_mutex_unlock(&pool->lock);
+    return status;
+}
+
+void disk_disconnect(struct disk *disk)
+{
+    struct disk_pool *pool = &disk->pool;
+
+    pthread_mutex_lock(&pool->lock);
+    pool->ending = true;
+    pthread_cond_broadcast(&pool->work);
+    pthread_mutex_unlock(&pool->lock);
+    for (unsigned i = 0; i < pool->threads; i++)
+        pthread_join(pool->thread[i], NULL);
+    pool->threads = 0;
+}
