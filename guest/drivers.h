@@ -40,4 +40,30 @@ void blk_costs(const struct blk *blk, uint64_t *notifications, uint64_t *interru
  * device. */
 int rng_read(void *bytes, uint32_t size);
 
+/* balloon.c. The four that do something move a MiB; false: there is none left, or no answer. */
+bool balloon_open(void);       /* false: there is no such device */
+uint32_t balloon_target(void); /* pages of 4 KiB that the host wants */
+uint32_t balloon_actual(void); /* pages that it has */
+bool balloon_reports(void);    /* free pages can be reported */
+bool balloon_inflate(void);    /* the guest gives a MiB */
+bool balloon_deflate(void);    /* takes one back, and writes to each page */
+bool balloon_report(void);     /* tells the host of one that is free */
+/* Does what the host wants for so long. Returns how often the host has asked for statistics. */
+unsigned balloon_follow(uint64_t ticks);
+
+/* console.c */
+#define CON_PORTS_MAX 8
+#define CON_READ_MAX  256
+struct con_port {
+    bool present, console;
+    bool open;           /* at the host's end */
+    uint16_t cols, rows; /* of the window; 0: not known */
+    char name[32];
+};
+bool con_open(void); /* and hears the device's news; false: there is no such device */
+const struct con_port *con_port(unsigned nr); /* NULL: there is none */
+bool con_write(unsigned nr, void *bytes, uint32_t size);
+/* Up to CON_READ_MAX bytes; 0: none came in TICKS. */
+uint32_t con_read(unsigned nr, uint8_t *to, uint64_t ticks);
+
 #endif

@@ -55,7 +55,8 @@ struct memory {
 };
 void memory_init(const struct hvm_start_info *start_info);
 const struct memory *memory(void);
-uint64_t memory_top(void); /* end of the RAM that the kernel lies in (GPA) */
+uint64_t memory_top(void);  /* end of the RAM that the kernel lies in (GPA) */
+uint64_t memory_free(void); /* bytes that are left for pages_alloc() */
 /* A zeroed page of RAM, or COUNT of them one behind the other, at the same address in the kernel's
  * page tables. Never given back. */
 void *page_alloc(void);
@@ -152,6 +153,12 @@ void ioapic_route(unsigned pin, uint8_t vector); /* edge-triggered, to the boot 
 void timer_init(void);
 void timer_interrupt(void);
 uint64_t timer_ticks(void);
+/* Has it been so many ticks? Without a local APIC: so many calls that it may well have been. */
+struct timeout {
+    uint64_t start, ticks, calls;
+};
+struct timeout timeout_start(uint64_t ticks);
+bool timeout_passed(struct timeout *timeout);
 /* Halts until the next interrupt; without a local APIC it pauses and returns. */
 void wait_for_interrupt(void);
 
@@ -204,5 +211,7 @@ bool command_fault(int argc, char **argv);
 bool command_zoo(int argc, char **argv);
 bool command_blk(int argc, char **argv);
 bool command_rng(int argc, char **argv);
+bool command_balloon(int argc, char **argv);
+bool command_con(int argc, char **argv);
 
 #endif

@@ -62,9 +62,14 @@ uint64_t memory_top(void)
     return mem.limit;
 }
 
+uint64_t memory_free(void)
+{
+    return mem.limit > mem.next ? mem.limit - mem.next : 0;
+}
+
 void *pages_alloc(uint64_t count)
 {
-    if (mem.limit < mem.next || (mem.limit - mem.next) / PAGE_SIZE < count)
+    if (memory_free() / PAGE_SIZE < count)
         panic("out of memory: give the machine more with -m");
     void *pages = (void *)mem.next, *at = pages;
     mem.next += count * PAGE_SIZE;

@@ -17,6 +17,7 @@
 /* Where no PIT answers: KVM and QEMU run the timer at 1 GHz, here divided by 16. */
 #define APIC_COUNT_USUAL (1000000000 / 16 / TIMER_HZ)
 #define POLLS_MAX        200000
+#define CALLS_A_TICK     20000 /* of timeout_passed() */
 
 static struct {
     volatile uint64_t ticks;
@@ -54,6 +55,18 @@ void timer_interrupt(void)
 uint64_t timer_ticks(void)
 {
     return timer.ticks;
+}
+
+struct timeout timeout_start(uint64_t ticks)
+{
+    return (struct timeout){.start = timer.ticks, .ticks = ticks};
+}
+
+bool timeout_passed(struct timeout *timeout)
+{
+    if (apic_present())
+        return timer.ticks - timeout->start >= timeout->ticks;
+    return timeout->calls++ / CALLS_A_TICK >= timeout->ticks;
 }
 
 void wait_for_interrupt(void)

@@ -6,7 +6,6 @@
 #include "x86.h"
 
 #define WAIT_SECONDS 30
-#define WAIT_POLLS   50000000 /* where nothing ticks */
 #define STATUS_POLLS 1000 /* from one look at the device's status, which is an exit, to the next */
 
 static uint32_t get(const struct virtio *dev, unsigned reg)
@@ -138,6 +137,11 @@ uint64_t virtio_config(const struct virtio *dev, unsigned offset, unsigned size)
     return value;
 }
 
+void virtio_config_set(struct virtio *dev, unsigned offset, uint32_t value)
+{
+    set(dev, VIRTIO_MMIO_CONFIG + offset, value);
+}
+
 bool virtio_add(struct virtio_queue *queue, const struct virtio_buffer *buffers, unsigned count,
                 void *token)
 {
@@ -217,32 +221,32 @@ bool virtio_arm(struct virtio_queue *queue)
     return is_used(queue);
 }
 
+void virtio_sleep(struct virtio_queue *queue)
+{
+    if (!queue->dev->interrupts) {
+        pause();
+        return;
+    }
+    irq_off(); /* else the interrupt could come between the look and the halt */
+    if (virtio_arm(queue))
+        irq_on();
+    else
+        wait_for_interrupt();
+}
+
 bool virtio_wait(struct virtio_queue *queue)
 {
     struct virtio *dev = queue->dev;
-    uint64_t start = timer_ticks();
-    if (is_used(queue))
-        return true;
-    for (uint64_t polls = 1; polls < WAIT_POLLS; polls++) {
-        if (timer_ticks() - start > WAIT_SECONDS * TIMER_HZ)
+    struct timeout timeout = timeout_start(WAIT_SECONDS * TIMER_HZ);
+    for (unsigned polls = 1; !is_used(queue); polls++) {
+        if (timeout_passed(&timeout))
             return false;
-        if (dev->interrupts) {
-            irq_off(); /* else the interrupt could come between the look and the halt */
-            if (virtio_arm(queue)) {
-                irq_on();
-                return true;
-            }
-            wait_for_interrupt();
-        } else if (is_used(queue)) {
-            return true;
-        } else {
-            pause();
-        }
+        virtio_sleep(queue);
         if ((dev->interrupts ? dev->config_changed : polls % STATUS_POLLS == 0) &&
             virtio_needs_reset(dev))
             return is_used(queue);
     }
-    return false;
+    return true;
 }
 
 bool virtio_transfer(struct virtio_queue *queue, const struct virtio_buffer *buffers,

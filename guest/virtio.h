@@ -73,6 +73,7 @@ bool virtio_needs_reset(const struct virtio *dev);
 
 /* SIZE bytes (1, 2, 4, 8) of the device's configuration at OFFSET. */
 uint64_t virtio_config(const struct virtio *dev, unsigned offset, unsigned size);
+void virtio_config_set(struct virtio *dev, unsigned offset, uint32_t value);
 
 /* False: there is no room. TOKEN comes back with the buffers; it is not NULL. */
 bool virtio_add(struct virtio_queue *queue, const struct virtio_buffer *buffers, unsigned count,
@@ -83,6 +84,9 @@ void virtio_kick(struct virtio_queue *queue);
 bool virtio_used(struct virtio_queue *queue, void **token, uint32_t *size);
 /* Asks for an interrupt with the next used buffer. True: there is one already. */
 bool virtio_arm(struct virtio_queue *queue);
+/* Halts until the next interrupt, of this device or another (the timer ticks), unless there is a
+ * used buffer; where its interrupts do not arrive: a moment. */
+void virtio_sleep(struct virtio_queue *queue);
 /* Waits until there is a used buffer; false: not within 30 s, or the device needs a reset. */
 bool virtio_wait(struct virtio_queue *queue);
 /* Adds one chain to a queue that is otherwise idle, and waits until it is back. */
