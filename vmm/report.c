@@ -15,19 +15,22 @@
 
 #define RFLAGS_IF 0x200
 
-/* A hypercall takes a software KVM into an endless loop of its own (docs/backends.md). */
-static void print_if_hanging(const struct vm *vm, const struct cpu_state *state, FILE *out)
+/* The hypercall instruction that a software KVM executes without end (docs/backends.md). */
+static bool hangs(const struct vm *vm, const struct cpu_state *state, struct insn *insn)
 {
     uint8_t bytes[INSN_MAX_BYTES];
     uint64_t len = pagewalk_read(&vm->mem, state, code_address(state), bytes, sizeof bytes);
-    struct insn insn = insn_decode(bytes, (unsigned)len, code_is_64bit(state));
 
-    if ((strcmp(insn.name, "vmcall") == 0 || strcmp(insn.name, "vmmcall") == 0) &&
-        kvm_backend() == KVM_BACKEND_SOFTWARE)
-        fprintf(out,
-                "  `%s` there never returns: this KVM is a software one, and loops in the kernel;\n"
-                "  " A_BETTER_KVM " can run it\n",
-                insn.name);
+    *insn = insn_decode(bytes, (unsigned)len, code_is_64bit(state));
+    return kvm_backend() == KVM_BACKEND_SOFTWARE &&
+           (strcmp(insn->name, "vmcall") == 0 || strcmp(insn->name, "vmmcall") == 0);
+}
+
+static bool read_vcpu(const struct vm *vm, unsigned i, struct cpu_state *state,
+                      enum vcpu_activity *activity)
+{
+    return kvm_vcpu_get_state(vm->vcpu[i].kvm, state) == 0 &&
+           kvm_vcpu_get_activity(vm->vcpu[i].kvm, activity) == 0;
 }
 
 static void print_whereabouts(const struct vm *vm, const struct symbols *symbols, FILE *out)
@@ -35,9 +38,9 @@ static void print_whereabouts(const struct vm *vm, const struct symbols *symbols
     for (unsigned i = 0; i < vm->vcpu_count; i++) {
         struct cpu_state state;
         enum vcpu_activity activity;
+        struct insn insn;
 
-        if (kvm_vcpu_get_state(vm->vcpu[i].kvm, &state) < 0 ||
-            kvm_vcpu_get_activity(vm->vcpu[i].kvm, &activity) < 0)
+        if (!read_vcpu(vm, i, &state, &activity))
             continue;
 
         uint64_t offset = 0;
@@ -55,9 +58,26 @@ static void print_whereabouts(const struct vm *vm, const struct symbols *symbols
         if (name)
             fprintf(out, " (%s+0x%llx)", name, (unsigned long long)offset);
         fprintf(out, ", after %llu exits\n", (unsigned long long)vm->vcpu[i].exits);
-        if (activity == VCPU_RUNS)
-            print_if_hanging(vm, &state, out);
+        if (activity == VCPU_RUNS && hangs(vm, &state, &insn))
+            fprintf(out,
+                    "  `%s` there never returns: this KVM is a software one, and loops in the "
+                    "kernel;\n  " A_BETTER_KVM " can run it\n",
+                    insn.name);
     }
+}
+
+static bool any_hangs(const struct vm *vm)
+{
+    struct cpu_state state;
+    enum vcpu_activity activity;
+    struct insn insn;
+
+    for (unsigned i = 0; i < vm->vcpu_count; i++) {
+        if (read_vcpu(vm, i, &state, &activity) && activity == VCPU_RUNS &&
+            hangs(vm, &state, &insn))
+            return true;
+    }
+    return false;
 }
 
 static void print_postmortem(const struct vm *vm, const struct symbols *symbols, FILE *out)
@@ -93,6 +113,13 @@ static void explain(const struct vm *vm, int kernel_fd, FILE *out,
     symbols_free(symbols);
 }
 
+/* A person who ends a guest knows why, unless it is KVM that hangs. */
+static void explain_if_hanging(const struct vm *vm, int kernel_fd, FILE *out)
+{
+    if (any_hangs(vm))
+        explain(vm, kernel_fd, out, print_whereabouts);
+}
+
 enum status report_end(const struct vm *vm, int kernel_fd, FILE *out)
 {
     const struct vm_end *end = &vm->end;
@@ -119,9 +146,11 @@ enum status report_end(const struct vm *vm, int kernel_fd, FILE *out)
         return STATUS_TIMEOUT;
     case VM_END_SIGNAL:
         log_say("ended by signal %u (%s)", end->value, strsignal((int)end->value));
+        explain_if_hanging(vm, kernel_fd, out);
         return STATUS_SIGNAL;
     case VM_END_QUIT:
         log_say("ended from the terminal");
+        explain_if_hanging(vm, kernel_fd, out);
         return STATUS_SIGNAL;
     case VM_END_NONE:
         break;

@@ -6,7 +6,7 @@
  * VMCALL (Intel) and VMMCALL (AMD) leave the guest on purpose. KVM takes the number of the call from RAX
  * and the arguments from RBX, RCX, RDX and RSI, and answers in RAX without leaving the host's kernel:
  * the trace shows nothing of it. On a processor without a hypervisor, and in QEMU's TCG, it is #UD. In a
- * KVM without VMX or SVM it never returns (docs/backends.md); with -M timeout=2 kvmlens ends it.
+ * KVM without VMX or SVM it never returns (docs/backends.md); -M microvm,timeout=2 ends it.
  * Specification: Intel SDM vol. 3C (VMCALL), AMD APM vol. 3 (VMMCALL), the kernel's
  * Documentation/virt/kvm/x86/hypercalls.rst and cpuid.rst.
  */
