@@ -1,7 +1,7 @@
 /*
  * help.c: what -help and its topics print, made from the tables that the parser uses.
  */
-#include "options_internal.h"
+#include "options_backends.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -131,11 +131,31 @@ static void print_cpu(void)
     putchar('\n');
 }
 
-static void print_debug_exit(void)
+static void print_devices(void)
 {
-    printf("isa-debug-exit: a guest that writes V to its port ends kvmlens with status\n"
-           "(V << 1) | 1.\n");
-    print_properties(debug_exit_properties, true);
+    printf("Devices to add (-device NAME,help: a device's properties):\n");
+    for (const struct device_kind *kind = device_kinds; kind->name; kind++) {
+        printf("  %s\n", kind->name);
+        print_wrapped(kind->help, INDENT);
+    }
+}
+
+static void print_device(const struct device_kind *kind)
+{
+    printf("-device %s[,PROPERTY=VALUE]...\n", kind->name);
+    print_wrapped(kind->help, INDENT);
+    printf("\n");
+    print_properties(kind->properties, true);
+    if (kind->sort == DEVICE_VIRTIO)
+        print_properties(virtio_properties, true);
+    if (kind->sort == DEVICE_CONSOLE_PORT)
+        print_properties(console_port_base_properties, true);
+}
+
+static void print_global(void)
+{
+    printf("-global virtio-mmio.PROPERTY=VALUE\n");
+    print_properties(global_properties, true);
 }
 
 static void print_chardev(void)
@@ -171,11 +191,9 @@ static void print_topic(const char *topic)
     else if (strcmp(topic, "cpu") == 0)
         print_cpu();
     else if (strcmp(topic, "device") == 0)
-        printf("Devices to add:\n  isa-debug-exit   ends kvmlens with a status of the guest's "
-               "choice\n"
-               "                   (-device isa-debug-exit,help: its properties)\n");
-    else if (strcmp(topic, "isa-debug-exit") == 0)
-        print_debug_exit();
+        print_devices();
+    else if (strcmp(topic, "virtio-mmio") == 0)
+        print_global();
     else if (strcmp(topic, "chardev") == 0)
         print_chardev();
     else if (strcmp(topic, "trace") == 0)
@@ -184,6 +202,8 @@ static void print_topic(const char *topic)
         printf("kvmlens %s\n", KVMLENS_VERSION);
     else if (strcmp(topic, "markdown") == 0)
         print_markdown();
+    else if (device_find_kind(topic))
+        print_device(device_find_kind(topic));
     else
         print_options();
 }

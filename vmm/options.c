@@ -126,14 +126,15 @@ static int parse_all(struct option_parser *parser, int argc, char **argv)
         if (parser->options->mode != MODE_RUN)
             return 0;
     }
-    if (connect_serial(parser) < 0)
+    if (connect_serial(parser) < 0 || connect_devices(parser) < 0)
         return -1;
     return check_together(parser->options, parser->err);
 }
 
 int options_parse(struct options *options, int argc, char **argv, struct error *err)
 {
-    struct option_parser parser = {.options = options, .err = err};
+    struct pending_devices pending = {.count = 0};
+    struct option_parser parser = {.options = options, .err = err, .pending = &pending};
 
     *options = (struct options){
         .irqchip = true,
@@ -143,6 +144,8 @@ int options_parse(struct options *options, int argc, char **argv, struct error *
         .serial = -1,
         .ram_bytes = RAM_DEFAULT,
         .smp = 1,
+        .auto_cmdline = true,
+        .devices.ioeventfd = true,
     };
     if (argc > 1 && strcmp(argv[1], "check") == 0) {
         options->mode = MODE_CHECK;

@@ -38,6 +38,7 @@ struct options {
     unsigned timeout_s;  /* 0: no limit */
     bool irqchip;        /* kernel-irqchip=on|off; off: no interrupt controller at all */
     bool pit, rtc;       /* pit=on|off, rtc=on|off */
+    bool auto_cmdline;   /* auto-kernel-cmdline=on|off: virtio devices on the command line */
     bool isa_serial;     /* isa-serial=on|off, or -serial none: no UART in the machine */
 
     struct cpu_features cpu;

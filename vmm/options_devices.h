@@ -128,6 +128,7 @@ struct balloon_option {
 struct virtio_option {
     enum virtio_kind kind;
     const char *id;             /* id=, or NULL */
+    unsigned slot;              /* of the board: the last one for the first device, as in QEMU */
     char name[DEVICE_NAME_MAX]; /* as the trace shows it: "virtio-blk0" */
     union {
         struct blk_option blk;

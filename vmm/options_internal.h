@@ -11,6 +11,7 @@
 
 struct option_def;
 struct device_refs; /* options_backends.h */
+struct pending_devices;
 
 /* -smp's properties; 0: not given. */
 struct smp_option {
@@ -29,6 +30,7 @@ struct option_parser {
     struct virtio_option *device;     /* -device virtio-*: the one whose properties are parsed */
     struct console_port_option *port; /* -device virtconsole, virtserialport */
     struct device_refs *refs;         /* the names that it refers to */
+    struct pending_devices *pending;  /* all of them so far */
     struct smp_option smp;
 };
 
@@ -66,13 +68,17 @@ struct property {
 
 extern const struct property machine_properties[], accel_properties[], memory_properties[],
     smp_properties[], name_properties[], chardev_properties[], debug_exit_properties[],
-    trace_properties[];
+    trace_properties[], global_properties[];
 
 /* Parses "NAME=VALUE,..." by TABLE, which ends with a NULL name; ",," stands for a comma within a
  * value. The first item may be a value alone if IMPLIED says of which property. "help" as an item
  * asks for TOPIC (if not NULL): the parser's mode is MODE_HELP then. ARGUMENT is cut up. */
 int properties_parse(struct option_parser *parser, const struct property *table,
                      const char *implied, const char *topic, char *argument);
+
+/* Sets the property NAME of TABLE to VALUE (NULL: none was given); TOPIC as above. */
+int property_set(struct option_parser *parser, const struct property *table, const char *topic,
+                 const char *name, const char *value);
 
 /* A STATUS_USAGE error that begins with the option as it was typed; -1. */
 int option_error(struct option_parser *parser, const char *format, ...)
@@ -105,6 +111,7 @@ int option_chardev(struct option_parser *parser, char *argument);
 int option_no_reboot(struct option_parser *parser, char *argument);
 int option_name(struct option_parser *parser, char *argument);
 int option_device(struct option_parser *parser, char *argument);
+int option_global(struct option_parser *parser, char *argument);
 int option_trace(struct option_parser *parser, char *argument);
 int option_show_help(struct option_parser *parser, char *argument);
 int option_version(struct option_parser *parser, char *argument);

@@ -86,6 +86,11 @@ static int set_isa_serial(struct option_parser *parser, const char *value)
     return parse_on_off(parser, "isa-serial", value, &parser->options->isa_serial);
 }
 
+static int set_auto_cmdline(struct option_parser *parser, const char *value)
+{
+    return parse_on_off(parser, "auto-kernel-cmdline", value, &parser->options->auto_cmdline);
+}
+
 static int set_timeout(struct option_parser *parser, const char *value)
 {
     uint64_t seconds;
@@ -118,9 +123,12 @@ const struct property machine_properties[] = {
     {"rtc", "on|off", "The MC146818 real-time clock (default: on).", set_rtc},
     {"isa-serial", "on|off", "The serial port (default: on); -serial none is the same as off.",
      set_isa_serial},
+    {"auto-kernel-cmdline", "on|off",
+     "Append virtio_mmio.device=512@ADDRESS:IRQ to the kernel's command line for each virtio "
+     "device (default: on).",
+     set_auto_cmdline},
     {"accel", "kvm", "The accelerator.", set_accelerator},
     {"acpi", "off|auto", "There are no ACPI tables.", NULL},
-    {"auto-kernel-cmdline", "on", "Virtio devices would be named on the command line.", NULL},
     {"dump-guest-core", "on", NULL, NULL},
     {"graphics", "off", "There is no display.", NULL},
     {"ioapic2", "off|auto", "There is one I/O APIC.", NULL},

@@ -116,8 +116,8 @@ static int unknown_property(struct option_parser *parser, const struct property 
     return option_error(parser, "there is no property %s", QUOTE(name));
 }
 
-static int set_property(struct option_parser *parser, const struct property *table,
-                        const char *topic, const char *name, const char *value)
+int property_set(struct option_parser *parser, const struct property *table, const char *topic,
+                 const char *name, const char *value)
 {
     const struct property *property = table;
 
@@ -156,7 +156,7 @@ int properties_parse(struct option_parser *parser, const struct property *table,
             value = name;
             name = (char *)(uintptr_t)implied;
         }
-        if (set_property(parser, table, topic, name, value) < 0)
+        if (property_set(parser, table, topic, name, value) < 0)
             return -1;
         if (parser->options->mode != MODE_RUN)
             return 0;

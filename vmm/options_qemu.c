@@ -40,7 +40,7 @@ static const struct {
     {"watchdog", "watchdog watchdog-action"},
     {"",
      "L action add-fd async-teardown chroot compat daemonize debugcon dtb echr "
-     "enable-fips enable-sync-profile global mem-path mem-prealloc msg no-shutdown object "
+     "enable-fips enable-sync-profile mem-path mem-prealloc msg no-shutdown object "
      "old-param overcommit pidfile prom-env qtest qtest-log readconfig rtc run-with runas sandbox "
      "seed semihosting semihosting-config set shim uuid writeconfig"},
 };

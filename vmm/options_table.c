@@ -53,10 +53,14 @@ const struct option_def option_table[] = {
      "The far end of a console or port, for -device virtconsole,chardev=ID or -serial chardev:ID; "
      "-chardev help lists what each kind takes.",
      option_chardev, NULL},
-    {GROUP_LINES, "device", NULL, "isa-debug-exit[,iobase=PORT][,iosize=N]",
-     "Add a device; -device help lists them. isa-debug-exit: a guest that writes V to the port "
-     "(default 0x501, 2 bytes) ends kvmlens with status (V << 1) | 1.",
+    {GROUP_LINES, "device", NULL, "NAME[,PROPERTY=VALUE]...",
+     "Add a device: isa-debug-exit, or a virtio device; -device help lists them, -device NAME,help "
+     "tells a device's properties.",
      option_device, NULL},
+    {GROUP_LINES, "global", NULL, "virtio-mmio.PROPERTY=VALUE",
+     "For all virtio devices: ioeventfd=on|off (off: each notification is an exit, which the trace "
+     "shows), force-legacy=false (which QEMU needs; kvmlens has virtio 1 only).",
+     option_global, NULL},
 
     {GROUP_TRACE, "trace", NULL, "exits|summary[,file=PATH]",
      "Print each VM exit as a line, or at the end counts and times of each kind; to stderr, or to "
@@ -64,8 +68,8 @@ const struct option_def option_table[] = {
      option_trace, NULL},
 
     {GROUP_HELP, "help", "h", NULL,
-     "This help; or of one of the topics machine, microvm, accel, cpu, device, isa-debug-exit, "
-     "chardev, trace, markdown (this table as Markdown), as in -h trace.",
+     "This help; or of one of the topics machine, microvm, accel, cpu, device (and each device's "
+     "name), virtio-mmio, chardev, trace, markdown (this table as Markdown), as in -h trace.",
      option_show_help, NULL},
     {GROUP_HELP, "version", NULL, NULL, "The version.", option_version, NULL},
 

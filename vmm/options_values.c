@@ -1,19 +1,14 @@
 /*
- * options_values.c: the options of the guest, its serial port, its devices, and of the trace.
+ * options_values.c: the options of the guest and of the trace.
  * Source: qemu-system-x86_64(1) and QEMU hw/misc/debugexit.c.
  */
-#include "options_internal.h"
+#include "options_backends.h"
 
 #include "options_qemu.h"
 #include "suggest.h"
 
 #include <memmap.h>
 #include <string.h>
-
-static bool asks_help(const char *argument)
-{
-    return strcmp(argument, "help") == 0 || strcmp(argument, "?") == 0;
-}
 
 static int set_file(struct option_parser *parser, const char *argument, const char **file)
 {
@@ -72,87 +67,6 @@ const struct property name_properties[] = {
 int option_name(struct option_parser *parser, char *argument)
 {
     return properties_parse(parser, name_properties, "guest", NULL, argument);
-}
-
-static int set_iobase(struct option_parser *parser, const char *value)
-{
-    uint64_t port;
-
-    if (parse_number(parser, "iobase", value, 0, UINT16_MAX, &port) < 0)
-        return -1;
-    parser->options->debug_exit_iobase = (uint16_t)port;
-    return 0;
-}
-
-static int set_iosize(struct option_parser *parser, const char *value)
-{
-    uint64_t ports;
-
-    if (parse_number(parser, "iosize", value, 1, UINT16_MAX, &ports) < 0)
-        return -1;
-    parser->options->debug_exit_iosize = (uint16_t)ports;
-    return 0;
-}
-
-static int set_id(struct option_parser *parser, const char *value)
-{
-    return *value ? 0 : option_error(parser, "the id is empty");
-}
-
-const struct property debug_exit_properties[] = {
-    {"iobase", "PORT", "Its first I/O port (default: 0x501).", set_iobase},
-    {"iosize", "N", "How many ports it has (default: 2).", set_iosize},
-    {"id", "NAME", "A name for the device; not used.", set_id},
-    {"bus", "isa.0", NULL, NULL},
-    {0},
-};
-
-static int unknown_device(struct option_parser *parser, const char *name)
-{
-    struct suggestion near = {.word = name};
-
-    if (qemu_has_device(name))
-        return option_error(parser,
-                            "QEMU has the device %s, kvmlens has not; -device help lists "
-                            "what it has",
-                            name);
-    suggest_offer(&near, "isa-debug-exit");
-    if (near.best[0])
-        return option_error(parser, "there is no device %s; did you mean %s?", QUOTE(name),
-                            near.best);
-    qemu_suggest_device(&near);
-    if (near.best[0])
-        return option_error(parser, "there is no device %s; QEMU has %s, kvmlens has not",
-                            QUOTE(name), near.best);
-    return option_error(parser, "there is no device %s; -device help lists them", QUOTE(name));
-}
-
-int option_device(struct option_parser *parser, char *argument)
-{
-    struct options *options = parser->options;
-    char *name = strncmp(argument, "driver=", 7) == 0 ? argument + 7 : argument;
-    char *comma = strchr(name, ',');
-
-    if (comma)
-        *comma = '\0';
-    if (asks_help(name))
-        return option_help(parser, "device");
-    if (!*name)
-        return option_error(parser, "an argument is missing: %s", parser->def->argument);
-    if (strcmp(name, "isa-debug-exit") != 0)
-        return unknown_device(parser, name);
-    if (options->debug_exit)
-        return option_error(parser, "isa-debug-exit is given twice");
-    options->debug_exit = true;
-    options->debug_exit_iobase = 0x501;
-    options->debug_exit_iosize = 2;
-    if (comma &&
-        properties_parse(parser, debug_exit_properties, NULL, "isa-debug-exit", comma + 1) < 0)
-        return -1;
-    if (options->debug_exit_iobase + options->debug_exit_iosize > 0x10000)
-        return option_error(parser, "isa-debug-exit: %u ports from 0x%x pass the last port, 0xffff",
-                            options->debug_exit_iosize, options->debug_exit_iobase);
-    return 0;
 }
 
 static struct trace_option *current_trace(struct option_parser *parser)
@@ -215,8 +129,8 @@ int option_trace(struct option_parser *parser, char *argument)
 int option_show_help(struct option_parser *parser, char *argument)
 {
     static const char *const topics[] = {
-        "options", "machine",        "microvm", "accel", "cpu",
-        "device",  "isa-debug-exit", "chardev", "trace", "markdown",
+        "options", "machine", "microvm",     "accel", "cpu",
+        "device",  "chardev", "virtio-mmio", "trace", "markdown",
     };
     struct suggestion near = {.word = argument};
 
@@ -226,6 +140,11 @@ int option_show_help(struct option_parser *parser, char *argument)
         if (strcmp(argument, topics[i]) == 0)
             return option_help(parser, topics[i]);
         suggest_offer(&near, topics[i]);
+    }
+    for (const struct device_kind *kind = device_kinds; kind->name; kind++) {
+        if (strcmp(argument, kind->name) == 0)
+            return option_help(parser, kind->name);
+        suggest_offer(&near, kind->name);
     }
     return option_error(parser, "there is no help on %s; %s%s%s", QUOTE(argument),
                         near.best[0] ? "did you mean " : "`kvmlens -h` names the topics", near.best,

@@ -24,16 +24,27 @@ static const char *sample(const char *name)
     static const struct {
         const char *name, *argument;
     } rows[] = {
-        {"kernel", "k"},      {"initrd", "i"},
-        {"append", "a"},      {"bios", "b"},
-        {"name", "n"},        {"machine", "microvm"},
-        {"cpu", "host"},      {"smp", "2"},
-        {"m", "64"},          {"accel", "kvm"},
-        {"serial", "null"},   {"device", "isa-debug-exit"},
-        {"trace", "exits"},   {"display", "none"},
-        {"vga", "none"},      {"monitor", "none"},
-        {"parallel", "none"}, {"net", "none"},
-        {"nic", "none"},      {"chardev", "null,id=c"},
+        {"kernel", "k"},
+        {"initrd", "i"},
+        {"append", "a"},
+        {"bios", "b"},
+        {"name", "n"},
+        {"machine", "microvm"},
+        {"cpu", "host"},
+        {"smp", "2"},
+        {"m", "64"},
+        {"accel", "kvm"},
+        {"serial", "null"},
+        {"device", "isa-debug-exit"},
+        {"trace", "exits"},
+        {"display", "none"},
+        {"vga", "none"},
+        {"monitor", "none"},
+        {"parallel", "none"},
+        {"net", "none"},
+        {"nic", "none"},
+        {"global", "virtio-mmio.force-legacy=false"},
+        {"chardev", "null,id=c"},
     };
 
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)

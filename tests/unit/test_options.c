@@ -285,7 +285,7 @@ static void test_unknown(void **state)
     assert_refused("--smp=2", "-smp '2'");
     assert_refused("-drive file=x", "QEMU has this option|no disks");
     assert_refused("--netdev user,id=n", "QEMU has this option|no network");
-    assert_refused("-global x.y=z", "QEMU has this option, kvmlens has not");
+    assert_refused("-uuid 1", "QEMU has this option, kvmlens has not");
     assert_refused("-S", "QEMU has this option|no monitor");
     assert_refused("disk.img", "'disk.img'|disk image|-kernel");
     assert_refused("-", "'-'");

@@ -1,0 +1,14 @@
+/*
+ * options_kinds.c: every kind of device that -device makes; the parser, -device help and -h NAME are
+ * made from this table.
+ */
+#include "options_backends.h"
+
+const struct device_kind device_kinds[] = {
+    {.name = "isa-debug-exit",
+     .help = "ends kvmlens with a status of the guest's choice: a guest that writes V to its port "
+             "(default 0x501, 2 bytes) ends it with (V << 1) | 1",
+     .sort = DEVICE_DEBUG_EXIT,
+     .properties = debug_exit_properties},
+    {0},
+};
