@@ -313,7 +313,11 @@ static int parse_port(struct option_parser *parser, const struct device_kind *ki
 
     name_in_messages(parser, kind);
     parser->port = &port;
-    if (parse_properties(parser, kind, console_port_base_properties, properties) < 0)
+
+    int r = parse_properties(parser, kind, console_port_base_properties, properties);
+
+    parser->port = NULL;
+    if (r < 0)
         return -1;
     if (parser->options->mode != MODE_RUN)
         return 0;
