@@ -1,0 +1,196 @@
+/*
+ * virtio-net.c: asks the network who 10.0.2.2 is, and hears the answer.
+ *
+ *     build/kvmlens -kernel build/guest/lessons/virtio-net.elf -netdev user,id=n \
+ *         -device virtio-net-device,netdev=n
+ *
+ * The lesson virtio-rng tells what a queue is. A frame that is sent goes out through queue 1; one that
+ * is received needs a buffer that waits in queue 0 before it comes. Each frame has a header in front,
+ * which is empty here.
+ * Specification: virtio 1.2, 2.7 (queues), 3.1 (initialisation), 4.2 (MMIO), 5.1 (network device);
+ * RFC 826 (ARP).
+ */
+#include <memmap.h>
+#include <ports.h>
+#include <power.h>
+#include <stdint.h>
+#include <uart16550.h>
+#include <virtio_mmio.h>
+#include <virtio_net.h>
+#include <virtio_ring.h>
+
+/* From PVH's 32-bit start to long mode, as the lesson longmode explains; the first 4 GiB are mapped
+ * to themselves. */
+__asm__(".section .note.pvh, \"a\", @note; .long 4, 8, 18; .asciz \"Xen\"; .quad start\n"
+        ".text; .code32; .globl start\n"
+        "start: movl %cr4, %eax; orl $0x20, %eax; movl %eax, %cr4\n"
+        "       movl $pml4, %eax; movl %eax, %cr3\n"
+        "       movl $0xc0000080, %ecx; rdmsr; orl $0x100, %eax; wrmsr\n"
+        "       movl %cr0, %eax; orl $0x80000000, %eax; movl %eax, %cr0\n"
+        "       lgdtl gdt_register; ljmpl $8, $long_mode\n"
+        ".code64\n"
+        "long_mode: movw $16, %ax; movw %ax, %ss; movw %ax, %ds; movw %ax, %es\n"
+        "       movq $stack_top, %rsp; xorl %ebp, %ebp; call lesson; hlt\n"
+        ".data; .balign 8\n"
+        "gdt:   .quad 0, 0x00af9b000000ffff, 0x00cf93000000ffff\n"
+        "gdt_register: .word 23; .long gdt\n"
+        ".balign 4096\n"
+        "pml4:  .quad pdpt + 3; .fill 511, 8, 0\n"
+        "pdpt:  .quad pd + 0x3, pd + 0x1003, pd + 0x2003, pd + 0x3003; .fill 508, 8, 0\n"
+        "pd:    .set gpa, 0; .rept 2048; .quad gpa + 0x83; .set gpa, gpa + 0x200000; .endr\n"
+        ".bss; .balign 16; .skip 4096\n"
+        "stack_top: .text");
+
+#define ENTRIES 8 /* of a queue: a power of two */
+
+/* A split virtqueue: three parts, which may lie anywhere in memory. */
+struct queue {
+    struct virtq_desc desc[ENTRIES]; /* what a buffer is made of */
+    struct {
+        uint16_t flags, idx, ring[ENTRIES]; /* numbers of descriptors, for the device */
+    } avail;
+    struct {
+        _Alignas(4) uint16_t flags; /* (each part has its alignment: 16, 2 and 4) */
+        uint16_t idx;
+        struct virtq_used_elem ring[ENTRIES]; /* which it has used, and how much it wrote */
+    } used;
+};
+
+void lesson(void); /* called from the assembly above */
+
+static volatile uint8_t *regs; /* of the device; volatile: each access counts */
+
+static uint32_t get(unsigned reg)
+{
+    return *(volatile uint32_t *)(regs + reg);
+}
+
+static void set(unsigned reg, uint32_t value)
+{
+    *(volatile uint32_t *)(regs + reg) = value;
+}
+
+static void print(const char *text)
+{
+    for (; *text; text++) {
+        uint8_t status;
+        do
+            __asm__ volatile("inb %w1, %0" : "=a"(status) : "d"(PORT_SERIAL + UART_LSR));
+        while (!(status & UART_LSR_THRE));
+        __asm__ volatile("outb %0, %w1" : : "a"(*text), "d"(PORT_SERIAL + UART_THR));
+    }
+}
+
+/* The machine has 32 places for devices at most, one behind the other; most are empty. */
+static int find(uint32_t id)
+{
+    for (unsigned slot = 0; slot < 32; slot++) {
+        regs = (volatile uint8_t *)(uint64_t)(VIRTIO_MMIO_GPA + slot * VIRTIO_MMIO_STRIDE);
+        if (get(VIRTIO_MMIO_MAGIC_VALUE) == VIRTIO_MMIO_MAGIC &&
+            get(VIRTIO_MMIO_VERSION) == VIRTIO_MMIO_MODERN && get(VIRTIO_MMIO_DEVICE_ID) == id)
+            return 1;
+    }
+    return 0;
+}
+
+/* The device and the driver meet (3.1.1). Of all that the device offers we take one feature, without
+ * which it would be a device of the times before version 1. */
+static void begin(void)
+{
+    set(VIRTIO_MMIO_STATUS, 0); /* reset: whatever went before is forgotten */
+    set(VIRTIO_MMIO_STATUS, VIRTIO_STATUS_ACKNOWLEDGE | VIRTIO_STATUS_DRIVER);
+    set(VIRTIO_MMIO_DRIVER_SEL, VIRTIO_F_VERSION_1 / 32);
+    set(VIRTIO_MMIO_DRIVER_FEATURES, 1u << VIRTIO_F_VERSION_1 % 32);
+    set(VIRTIO_MMIO_STATUS,
+        VIRTIO_STATUS_ACKNOWLEDGE | VIRTIO_STATUS_DRIVER | VIRTIO_STATUS_FEATURES_OK);
+    if (!(get(VIRTIO_MMIO_STATUS) & VIRTIO_STATUS_FEATURES_OK))
+        print("the device does not agree\r\n");
+}
+
+static void set_address(unsigned reg, const volatile void *part)
+{
+    set(reg, (uint32_t)(uint64_t)part);
+    set(reg + 4, (uint32_t)((uint64_t)part >> 32));
+}
+
+/* Tells the device where queue NUMBER lies. */
+static void place(unsigned number, volatile struct queue *queue)
+{
+    set(VIRTIO_MMIO_QUEUE_SEL, number);
+    set(VIRTIO_MMIO_QUEUE_NUM, ENTRIES);
+    set_address(VIRTIO_MMIO_QUEUE_DESC_LOW, queue->desc);
+    set_address(VIRTIO_MMIO_QUEUE_DRIVER_LOW, &queue->avail);
+    set_address(VIRTIO_MMIO_QUEUE_DEVICE_LOW, &queue->used);
+    set(VIRTIO_MMIO_QUEUE_READY, 1);
+}
+
+#define OPERATION 21 /* low byte of ARP's operation, in a frame: 1 asks, 2 answers */
+#define SENDER    22 /* the sender's MAC address, in an ARP frame; its IP address is behind it */
+
+static volatile struct queue receive, transmit;
+static volatile struct frame {
+    struct virtio_net_hdr header;
+    uint8_t bytes[1514];
+} answer;
+
+/* Ethernet: to all, from us, ARP. ARP: Ethernet, IPv4, a question; from us, 10.0.2.15; who is
+ * 10.0.2.2? */
+static struct {
+    struct virtio_net_hdr header;
+    uint8_t bytes[42];
+} question = {.bytes = {0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x52, 0x54, 0, 0x12, 0x34,
+                        0x56, 8,    6,    0,    1,    8,    0,    6,    4, 0,    1,
+                        0x52, 0x54, 0,    0x12, 0x34, 0x56, 10,   0,    2, 15,   0,
+                        0,    0,    0,    0,    0,    10,   0,    2,    2}};
+
+static void offer_answer(uint16_t idx)
+{
+    receive.desc[0] = (struct virtq_desc){(uint64_t)&answer, sizeof(answer), VIRTQ_DESC_WRITE, 0};
+    receive.avail.ring[idx % ENTRIES] = 0;
+    receive.avail.idx = (uint16_t)(idx + 1);
+    set(VIRTIO_MMIO_QUEUE_NOTIFY, VIRTIO_NET_RX);
+}
+
+static void print_mac(const volatile uint8_t *mac)
+{
+    for (unsigned i = 0; i < 6; i++) {
+        char digits[] = {"0123456789abcdef"[mac[i] >> 4], "0123456789abcdef"[mac[i] & 15],
+                         i < 5 ? ':' : 0, 0};
+        print(digits);
+    }
+    print("\r\n");
+}
+
+void lesson(void)
+{
+    if (!find(VIRTIO_ID_NET)) {
+        print("no network device: add -netdev user,id=n -device virtio-net-device,netdev=n\r\n");
+    } else {
+        begin();
+        place(VIRTIO_NET_RX, &receive);
+        place(VIRTIO_NET_TX, &transmit);
+        set(VIRTIO_MMIO_STATUS, get(VIRTIO_MMIO_STATUS) | VIRTIO_STATUS_DRIVER_OK);
+        offer_answer(0);
+
+        transmit.desc[0] = (struct virtq_desc){(uint64_t)&question, sizeof(question), 0, 0};
+        transmit.avail.ring[0] = 0;
+        transmit.avail.idx = 1;
+        print("a frame is offered: who is 10.0.2.2?\r\n");
+        set(VIRTIO_MMIO_QUEUE_NOTIFY, VIRTIO_NET_TX);
+        while (transmit.used.idx == 0)
+            __asm__ volatile("pause");
+        print("the network has it\r\n");
+        for (uint16_t heard = 0;;) { /* others may speak before the one who is asked */
+            while (receive.used.idx == heard)
+                __asm__ volatile("pause");
+            heard++;
+            if (answer.bytes[13] == 6 && answer.bytes[OPERATION] == 2 &&
+                answer.bytes[SENDER + 9] == 2)
+                break;
+            offer_answer(heard);
+        }
+        print("10.0.2.2 is at ");
+        print_mac(answer.bytes + SENDER);
+    }
+    *(volatile uint8_t *)POWER_GPA = POWER_SLEEP_S5;
+}
