@@ -42,8 +42,9 @@ void serial_interrupts(void);
 void serial_poll(void);
 void serial_interrupt(void);
 void serial_put(char c);
-char serial_get(void);   /* waits */
-void serial_flush(void); /* returns when all has left the UART */
+char serial_get(void);     /* waits */
+bool serial_waiting(void); /* serial_get() would not wait */
+void serial_flush(void);   /* returns when all has left the UART */
 
 /* memory.c: what the VMM tells in the start info. All of it is copied before it is used. */
 #define MEMORY_RANGES_MAX 32
@@ -162,6 +163,10 @@ bool timeout_passed(struct timeout *timeout);
 /* Halts until the next interrupt; without a local APIC it pauses and returns. */
 void wait_for_interrupt(void);
 
+/* clock.c: from the beginning of the processor, and of the ticks */
+uint64_t clock_us(void);
+uint64_t clock_ms(void); /* cheaper, and no finer than a tick */
+
 /* fdt.c */
 struct fdt {
     const uint8_t *blob;
@@ -200,7 +205,7 @@ struct command {
 _Noreturn void shell(void);
 bool parse_number(const char *text, uint64_t max, uint64_t *value); /* says what is wrong */
 
-/* commands.c, commands_cpu.c, commands_virtio.c, commands_blk.c, zoo.c */
+/* commands.c, commands_cpu.c, commands_net.c, commands_virtio.c, commands_blk.c, zoo.c */
 extern const struct command commands[];
 extern const unsigned command_count;
 bool command_cpuid(int argc, char **argv);
@@ -209,6 +214,7 @@ bool command_pio(int argc, char **argv);
 bool command_mmio(int argc, char **argv);
 bool command_fault(int argc, char **argv);
 bool command_zoo(int argc, char **argv);
+bool command_net(int argc, char **argv);
 bool command_blk(int argc, char **argv);
 bool command_rng(int argc, char **argv);
 bool command_balloon(int argc, char **argv);

@@ -176,6 +176,13 @@ void serial_put(char c)
     irq_restore(flags);
 }
 
+bool serial_waiting(void)
+{
+    if (!uart.interrupts && !uart.absent)
+        receive();
+    return !ring_empty(&uart.in);
+}
+
 char serial_get(void)
 {
     irq_off();

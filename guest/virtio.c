@@ -170,13 +170,15 @@ bool virtio_add(struct virtio_queue *queue, const struct virtio_buffer *buffers,
 void virtio_kick(struct virtio_queue *queue)
 {
     uint16_t idx = queue->avail->idx, kicked = queue->kicked;
+    if (idx == kicked)
+        return;
     queue->kicked = idx;
     fence();
     const volatile uint16_t *avail_event = (volatile uint16_t *)&queue->used->ring[queue->size];
     bool wanted = virtio_has(queue->dev, VIRTIO_F_EVENT_IDX)
                       ? virtq_event_passed(*avail_event, idx, kicked)
                       : !(*(volatile uint16_t *)&queue->used->flags & VIRTQ_USED_NO_NOTIFY);
-    if (idx != kicked && wanted) {
+    if (wanted) {
         queue->notify_count++;
         set(queue->dev, VIRTIO_MMIO_QUEUE_NOTIFY, queue->number);
     }
