@@ -72,6 +72,14 @@ static void take_terminal(void *session)
         chardev_take_terminal(s->backends.chardev[i]);
 }
 
+static void resize_terminal(void *session)
+{
+    struct session *s = session;
+
+    for (unsigned i = 0; i < s->options.devices.chardev_count; i++)
+        chardev_resized(s->backends.chardev[i]);
+}
+
 /* --- before there is a VM ----------------------------------------------------------------------- */
 
 static int open_images(struct session *s, struct error *err)
@@ -111,6 +119,7 @@ static int open_host(struct session *s, struct error *err)
     s->signals.deadly = end_by_signal;
     s->signals.stopping = leave_terminal;
     s->signals.continued = take_terminal;
+    s->signals.resized = resize_terminal;
     s->signals.opaque = s;
     /* The opening of a FIFO may wait for its reader: signals work as usual until then. */
     s->host_open = true;

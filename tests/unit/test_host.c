@@ -116,8 +116,11 @@ static struct guest *open_guest(const struct chardev_option *option, unsigned ro
     struct guest *g = open_line(option);
 
     g->room = room;
-    chardev_connect(g->dev, &(struct chardev_peer){guest_room, guest_receive, guest_break,
-                                                   guest_writable, NULL, g});
+    chardev_connect(g->dev, &(struct chardev_peer){.room = guest_room,
+                                                   .receive = guest_receive,
+                                                   .receive_break = guest_break,
+                                                   .writable = guest_writable,
+                                                   .opaque = g});
     return g;
 }
 

@@ -283,3 +283,9 @@ bool chardev_window_size(const struct chardev *dev, uint16_t *columns, uint16_t 
     *rows = size.ws_row;
     return true;
 }
+
+void chardev_resized(const struct chardev *dev)
+{
+    if (dev->option.kind == CHARDEV_STDIO && dev->peer.resized)
+        dev->peer.resized(dev->peer.opaque);
+}

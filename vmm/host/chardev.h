@@ -26,6 +26,7 @@ struct chardev_peer {
     void (*receive_break)(void *opaque);
     void (*writable)(void *opaque); /* chardev_write() took less before, and can take bytes now */
     void (*opened)(void *opaque, bool open); /* somebody has connected at the far side, or left */
+    void (*resized)(void *opaque);           /* chardev_window_size() may have changed */
     void *opaque;
 };
 
@@ -82,5 +83,8 @@ void chardev_accept_input(struct chardev *dev);
 
 /* The size of the window, if the line goes to a terminal: false where there is none. */
 bool chardev_window_size(const struct chardev *dev, uint16_t *columns, uint16_t *rows);
+
+/* kvmlens's terminal has another size now (SIGWINCH). With the loop's lock held. */
+void chardev_resized(const struct chardev *dev);
 
 #endif

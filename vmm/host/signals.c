@@ -14,7 +14,7 @@
 #define END_S 5 /* for what is still to be written when kvmlens is told to end */
 
 static const int deadly[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT};
-static const int job_control[] = {SIGTSTP, SIGCONT};
+static const int terminal_signals[] = {SIGTSTP, SIGCONT, SIGWINCH};
 
 #define COUNT(array) (sizeof array / sizeof *array)
 
@@ -33,6 +33,9 @@ static void signal_ready(void *opaque, short revents)
         break;
     case SIGCONT:
         signals->continued(signals->opaque);
+        break;
+    case SIGWINCH:
+        signals->resized(signals->opaque);
         break;
     default:
         signals->deadly(signals->opaque, (int)info.ssi_signo);
@@ -59,7 +62,7 @@ int signals_open(struct signals *signals, struct loop *loop, struct error *err)
 {
     sigemptyset(&signals->set);
     add_unless_ignored(&signals->set, deadly, COUNT(deadly));
-    add_unless_ignored(&signals->set, job_control, COUNT(job_control));
+    add_unless_ignored(&signals->set, terminal_signals, COUNT(terminal_signals));
     pthread_sigmask(SIG_BLOCK, &signals->set, NULL);
 
     signals->fd = (struct loop_fd){

@@ -15,6 +15,7 @@ struct signals {
     void (*deadly)(void *opaque, int signal); /* SIGINT, SIGTERM, SIGHUP, SIGQUIT */
     void (*stopping)(void *opaque);           /* SIGTSTP, before kvmlens stops itself */
     void (*continued)(void *opaque);          /* SIGCONT */
+    void (*resized)(void *opaque);            /* SIGWINCH: the terminal has another size */
     void *opaque;
 };
 

@@ -264,7 +264,7 @@ void virtio_config_write(struct virtio_device *dev, uint32_t offset, unsigned si
                       size, config_size);
     } else if (!dev->ops->config_write) {
         virtio_remark(dev, "config offset %llu written: it is read-only", offset, 0, 0);
-    } else if (!(dev->status & VIRTIO_STATUS_FEATURES_OK)) {
+    } else if (!(dev->status & VIRTIO_STATUS_FEATURES_OK) && !dev->ops->config_early) {
         virtio_remark(dev, "config offset %llu written before FEATURES_OK: ignored", offset, 0, 0);
     } else {
         dev->ops->config_write(dev, offset, size, value);

@@ -26,6 +26,7 @@ struct virtio_ops {
     uint64_t (*config_read)(struct virtio_device *dev, uint32_t offset, unsigned size);
     void (*config_write)(struct virtio_device *dev, uint32_t offset, unsigned size,
                          uint64_t value); /* NULL: read-only */
+    bool config_early; /* config_write also before FEATURES_OK (emergency output, 5.3.4) */
     /* The field that an access reaches ("capacity"); static, or NULL. May be NULL. */
     const char *(*config_name)(const struct virtio_device *dev, uint32_t offset);
 
