@@ -13,7 +13,7 @@ struct virtio_mmio {
     struct irq_line irq;       /* its level is high while interrupt_status is not 0 */
     uint32_t interrupt_status; /* VIRTIO_MMIO_INT_... */
     uint32_t device_sel, driver_sel, queue_sel;
-    uint64_t driver_features;            /* as written so far */
+    uint64_t driver_features; /* as written so far */
 };
 
 extern const struct device_ops virtio_mmio_ops; /* dev is a struct virtio_mmio */
