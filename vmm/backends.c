@@ -4,6 +4,7 @@
 #include "backends.h"
 
 #include "host/chardev.h"
+#include "host/disk.h"
 
 int backends_open(struct backends *backends, const struct options *options, struct loop *loop,
                   struct error *err)
@@ -13,6 +14,9 @@ int backends_open(struct backends *backends, const struct options *options, stru
     for (unsigned i = 0; i < d->chardev_count; i++)
         if (chardev_open(&backends->chardev[i], loop, &d->chardev[i], err) < 0)
             return -1;
+    for (unsigned i = 0; i < d->drive_count; i++)
+        if (disk_open(&backends->disk[i], &d->drive[i], err) < 0)
+            return -1;
     return 0;
 }
 
@@ -20,5 +24,7 @@ void backends_close(struct backends *backends)
 {
     for (unsigned i = 0; i < CHARDEVS_MAX; i++)
         chardev_close(backends->chardev[i]);
+    for (unsigned i = 0; i < DRIVES_MAX; i++)
+        disk_close(backends->disk[i]);
     *backends = (struct backends){0};
 }

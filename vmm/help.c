@@ -164,6 +164,12 @@ static void print_chardev(void)
     print_properties(chardev_properties, true);
 }
 
+static void print_drive(void)
+{
+    printf("-drive file=PATH,format=raw[,PROPERTY=VALUE]...\n");
+    print_properties(drive_properties, true);
+}
+
 static void print_trace(void)
 {
     printf("-trace exits[,file=PATH]\n");
@@ -196,6 +202,8 @@ static void print_topic(const char *topic)
         print_global();
     else if (strcmp(topic, "chardev") == 0)
         print_chardev();
+    else if (strcmp(topic, "drive") == 0)
+        print_drive();
     else if (strcmp(topic, "trace") == 0)
         print_trace();
     else if (strcmp(topic, "version") == 0)

@@ -75,8 +75,8 @@ static int stray_word(const char *word, struct error *err)
         return error_set(err, STATUS_USAGE, "%s is no option; did you mean `kvmlens check`?",
                          QUOTE(word));
     return error_set(err, STATUS_USAGE,
-                     "%s is no option; QEMU would take it for a disk image, and kvmlens has no "
-                     "disks (to boot a kernel: -kernel FILE)",
+                     "%s is no option; QEMU would take it for a disk image: that is -hda FILE here "
+                     "(to boot a kernel: -kernel FILE)",
                      QUOTE(word));
 }
 

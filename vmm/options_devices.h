@@ -24,7 +24,7 @@
 enum cache_mode { CACHE_WRITEBACK, CACHE_WRITETHROUGH, CACHE_NONE, CACHE_UNSAFE };
 
 struct drive_option {
-    const char *id; /* NULL: -drive if=virtio or -hda, which brings its device along */
+    const char *id; /* -hda: "hda"; -drive if=virtio without one: "virtio0" */
     const char *file;
     bool readonly, discard, locking;
     enum cache_mode cache;

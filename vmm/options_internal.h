@@ -27,6 +27,7 @@ struct option_parser {
     bool accel_given, serial_given, trace_kind_given;
     const char *serial_chardev;       /* -serial chardev:ID */
     bool socket_server, mux;          /* of the -chardev being parsed: server=on, mux=on */
+    bool drive_plugged;               /* the -drive being parsed brings its device along */
     struct virtio_option *device;     /* -device virtio-*: the one whose properties are parsed */
     struct console_port_option *port; /* -device virtconsole, virtserialport */
     struct device_refs *refs;         /* the names that it refers to */
@@ -67,8 +68,8 @@ struct property {
 };
 
 extern const struct property machine_properties[], accel_properties[], memory_properties[],
-    smp_properties[], name_properties[], chardev_properties[], debug_exit_properties[],
-    trace_properties[], global_properties[];
+    smp_properties[], name_properties[], chardev_properties[], drive_properties[],
+    debug_exit_properties[], trace_properties[], global_properties[];
 
 /* Parses "NAME=VALUE,..." by TABLE, which ends with a NULL name; ",," stands for a comma within a
  * value. The first item may be a value alone if IMPLIED says of which property. "help" as an item
@@ -108,6 +109,8 @@ int option_append(struct option_parser *parser, char *argument);
 int option_bios(struct option_parser *parser, char *argument);
 int option_serial(struct option_parser *parser, char *argument);
 int option_chardev(struct option_parser *parser, char *argument);
+int option_drive(struct option_parser *parser, char *argument);
+int option_hd(struct option_parser *parser, char *argument);
 int option_no_reboot(struct option_parser *parser, char *argument);
 int option_name(struct option_parser *parser, char *argument);
 int option_device(struct option_parser *parser, char *argument);

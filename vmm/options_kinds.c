@@ -10,5 +10,11 @@ const struct device_kind device_kinds[] = {
              "(default 0x501, 2 bytes) ends it with (V << 1) | 1",
      .sort = DEVICE_DEBUG_EXIT,
      .properties = debug_exit_properties},
+    {.name = "virtio-blk-device",
+     .help = "a disk: the -drive with id=ID, or what -drive if=virtio and -hda bring along",
+     .sort = DEVICE_VIRTIO,
+     .properties = blk_properties,
+     .kind = VIRTIO_BLK,
+     .connect = connect_blk},
     {0},
 };

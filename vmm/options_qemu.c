@@ -22,9 +22,8 @@ static const struct {
     {"USB", "usb usbdevice"},
     {"Xen mode", "xen-attach xen-domid xen-domid-restrict"},
     {"boot order", "boot"},
-    {"disks",
-     "blockdev cdrom drive fda fdb hda hdb hdc hdd iscsi mtdblock no-fd-bootchk sd snapshot "
-     "win2k-hack"},
+    {"disks", "blockdev cdrom fda fdb hdc hdd iscsi mtdblock no-fd-bootchk sd snapshot "
+              "win2k-hack"},
     {"display", "full-screen k portrait rotate spice vnc"},
     {"file sharing", "fsdev virtfs"},
     {"flash memory", "pflash"},

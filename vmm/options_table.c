@@ -53,6 +53,19 @@ const struct option_def option_table[] = {
      "The far end of a console or port, for -device virtconsole,chardev=ID or -serial chardev:ID; "
      "-chardev help lists what each kind takes.",
      option_chardev, NULL},
+    {GROUP_LINES, "drive", NULL,
+     "file=PATH,format=raw[,if=none|virtio][,id=ID][,PROPERTY=VALUE]...",
+     "A disk image or block device, for -device virtio-blk-device,drive=ID; with if=virtio it "
+     "brings "
+     "the device along. readonly=on, cache=writeback|writethrough|none|unsafe, discard=unmap, "
+     "locking=off; -drive help tells all.",
+     option_drive, NULL},
+    {GROUP_LINES, "hda", NULL, "FILE",
+     "The raw image FILE as a virtio-blk-device (QEMU's microvm has no IDE, and leaves -hda "
+     "without "
+     "a device).",
+     option_hd, NULL},
+    {GROUP_LINES, "hdb", NULL, "FILE", "One more of them.", option_hd, NULL},
     {GROUP_LINES, "device", NULL, "NAME[,PROPERTY=VALUE]...",
      "Add a device: isa-debug-exit, or a virtio device; -device help lists them, -device NAME,help "
      "tells a device's properties.",
@@ -69,7 +82,8 @@ const struct option_def option_table[] = {
 
     {GROUP_HELP, "help", "h", NULL,
      "This help; or of one of the topics machine, microvm, accel, cpu, device (and each device's "
-     "name), virtio-mmio, chardev, trace, markdown (this table as Markdown), as in -h trace.",
+     "name), virtio-mmio, chardev, drive, trace, markdown (this table as Markdown), as in -h "
+     "trace.",
      option_show_help, NULL},
     {GROUP_HELP, "version", NULL, NULL, "The version.", option_version, NULL},
 

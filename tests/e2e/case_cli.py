@@ -14,7 +14,7 @@ BAD_LINES = (
     (["-kernle", "x"], "unknown option", "-kernel"),
     (["--no-rebot"], "unknown option", "-no-reboot"),
     (["-xyzzy"], "unknown option"),
-    (["-hda", "disk"], "QEMU has", "kvmlens"),
+    (["-hdc", "disk"], "QEMU has", "kvmlens"),
     (["-s"], "QEMU has"),
     (["disk.img"], "disk"),
     (["-"], "-"),

@@ -36,6 +36,9 @@ static const char *sample(const char *name)
         {"accel", "kvm"},
         {"serial", "null"},
         {"device", "isa-debug-exit"},
+        {"drive", "file=f,id=d"},
+        {"hda", "f"},
+        {"hdb", "f"},
         {"trace", "exits"},
         {"display", "none"},
         {"vga", "none"},
@@ -128,6 +131,8 @@ static void huge_arguments(void **state)
         "size=",
         "=",
         "guest=",
+        "file=f,id=",
+        "file=f,id=d,cache=",
     };
     static const char fillers[] = "x0,=\xff";
     static char argument[HUGE_SIZE + 64];

@@ -214,8 +214,8 @@ static void test_device(void **state)
     assert_refused("-device isa-debug-exit,iobas=1", "'iobas'|iobase");
     assert_refused("-device isa-debug-exit -device isa-debug-exit", "twice");
     assert_refused("-device isa-debug-exti", "did you mean isa-debug-exit");
-    assert_refused("-device virtio-blk-device,drive=d", "QEMU has|virtio-blk-device");
-    assert_refused("-device virtio-blk-devcie", "QEMU has virtio-blk-device");
+    assert_refused("-device nvme,drive=d", "QEMU has|nvme");
+    assert_refused("-device usb-tablte", "QEMU has usb-tablet");
     assert_refused("-device qqqqqqqqqq", "'qqqqqqqqqq'|-device help");
     assert_refused("-device  -bios r", "missing");
 }
@@ -283,7 +283,7 @@ static void test_unknown(void **state)
     assert_refused("-qqqqq", "'-qqqqq'|kvmlens -h");
     assert_refused("-m=64", "-m '64'");
     assert_refused("--smp=2", "-smp '2'");
-    assert_refused("-drive file=x", "QEMU has this option|no disks");
+    assert_refused("-blockdev file=x", "QEMU has this option|no disks");
     assert_refused("--netdev user,id=n", "QEMU has this option|no network");
     assert_refused("-uuid 1", "QEMU has this option, kvmlens has not");
     assert_refused("-S", "QEMU has this option|no monitor");

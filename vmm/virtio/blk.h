@@ -29,7 +29,6 @@ struct virtio_blk {
     char serial[VIRTIO_BLK_ID_BYTES]; /* padded with NUL, not necessarily ended by one */
     bool writeback;                   /* as the driver has set it */
     bool stopping;                    /* what comes back now is dropped */
-    bool starved;                     /* a buffer waits until a request is free */
     struct blk_request *free;
     struct block_request *list, **list_end; /* parsed, not yet submitted */
     struct virtq_chain chain;               /* the one being parsed */

@@ -1,0 +1,102 @@
+"""Disks that cannot be had: one line, before there is a guest."""
+import fcntl
+import os
+import shutil
+import struct
+import subprocess
+import time
+
+from harness import IMAGE, KERNEL, QEMU, USAGE, Failed, Skip, case, expect_one_line, run, scratch
+
+
+def with_disk(binary, *options):
+    return run([binary, "-kernel", KERNEL, *options])
+
+
+@case("cli", "disk: no such file", file="build/no-such-disk", pattern="No such file")
+@case("cli", "disk: directory", file="build", pattern="directory")
+@case("cli", "disk: character device", file="/dev/null", pattern="character device")
+def no_disk(binary, file, pattern):
+    expect_one_line(with_disk(binary, "-hda", file), IMAGE, pattern)
+    expect_one_line(with_disk(binary, "-drive", f"file={file},if=virtio,readonly=on"), IMAGE, pattern)
+
+
+@case("cli", "disk: empty file")
+def empty(binary):
+    with scratch() as folder:
+        with open(f"{folder}/disk", "wb"):
+            pass
+        expect_one_line(with_disk(binary, "-hda", f"{folder}/disk"), IMAGE, "empty file")
+
+
+@case("cli", "disk: pipe")
+def pipe(binary):
+    with scratch() as folder:
+        os.mkfifo(f"{folder}/disk")
+        expect_one_line(with_disk(binary, "-hda", f"{folder}/disk"), IMAGE, "a pipe")
+
+
+@case("cli", "disk: not writable")
+def not_writable(binary):
+    if os.geteuid() == 0:
+        raise Skip("root may write anything")
+    with scratch() as folder:
+        with open(f"{folder}/disk", "wb") as file:
+            file.truncate(1 << 20)
+        os.chmod(f"{folder}/disk", 0o444)
+        expect_one_line(with_disk(binary, "-hda", f"{folder}/disk"), IMAGE, "readonly=on")
+
+
+@case("cli", "disk: locked by another process")
+def locked(binary):
+    with scratch() as folder:
+        with open(f"{folder}/disk", "wb+") as file:
+            file.truncate(1 << 20)
+            # QEMU's byte for "nobody else may write"; struct flock of x86-64, F_OFD_SETLK
+            fcntl.fcntl(file, 37, struct.pack("hhqqi4x", fcntl.F_RDLCK, os.SEEK_SET, 201, 1, 0))
+            expect_one_line(with_disk(binary, "-hda", f"{folder}/disk"), IMAGE,
+                            r"Is another process using the image\?", "locking=off")
+
+
+@case("cli", "disk: twice on one command line")
+def twice(binary):
+    with scratch() as folder:
+        with open(f"{folder}/disk", "wb") as file:
+            file.truncate(1 << 20)
+        expect_one_line(with_disk(binary, "-hda", f"{folder}/disk", "-hdb", f"{folder}/disk"), IMAGE,
+                        r"Is another process using the image\?")
+
+
+@case("cli", "disk: in use by QEMU", asan=False)
+def used_by_qemu(binary):
+    if not shutil.which(QEMU):
+        raise Skip(f"{QEMU} is not installed")
+    with scratch() as folder:
+        disk = f"{folder}/disk"
+        with open(disk, "wb") as file:
+            file.truncate(1 << 20)
+        with subprocess.Popen([QEMU, "-accel", "tcg", "-M", "microvm", "-nodefaults", "-display", "none", "-S",
+                               "-drive", f"file={disk},format=raw,if=none,id=d",
+                               "-device", "virtio-blk-device,drive=d"]) as qemu:
+            try:
+                deadline = time.monotonic() + 30
+                while f":{os.stat(disk).st_ino} " not in open("/proc/locks", encoding="ascii").read():
+                    if time.monotonic() > deadline:
+                        raise Failed("QEMU has not locked its disk")
+                    time.sleep(0.05)
+                expect_one_line(with_disk(binary, "-hda", disk), IMAGE, r"Is another process using the image\?")
+                expect_one_line(with_disk(binary, "-drive", f"file={disk},if=virtio,readonly=on"), IMAGE,
+                                r"Is another process using the image\?")
+            finally:
+                qemu.kill()
+
+
+@case("cli", "disk: format=qcow2", options=("-drive", "file=x,id=d,format=qcow2"), pattern="qemu-img convert -O raw")
+@case("cli", "disk: no id", options=("-drive", "file=x,format=raw"), pattern="id=")
+@case("cli", "disk: no file", options=("-drive", "format=raw,id=d"), pattern="file=")
+@case("cli", "disk: unknown cache mode", options=("-drive", "file=x,id=d,cache=writebakc"), pattern="writeback")
+@case("cli", "disk: device without a drive", options=("-device", "virtio-blk-device"), pattern="drive=ID")
+@case("cli", "disk: device of no drive", options=("-device", "virtio-blk-device,drive=x"), pattern="no -drive")
+@case("cli", "disk: a word alone", options=("disk.img",), pattern="-hda")
+def bad_option(binary, options, pattern):
+    expect_one_line(with_disk(binary, *options), USAGE, pattern)
