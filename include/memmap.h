@@ -38,6 +38,7 @@
 #define POWER_SIZE           0x3        /* bytes */
 #define VIRTIO_MMIO_GPA      0xfeb00000 /* first virtio-mmio slot */
 #define VIRTIO_MMIO_STRIDE   0x200      /* bytes a slot */
+#define VIRTIO_MMIO_SLOTS    8          /* the first device is in the last one, as in QEMU */
 #define KVM_IDENTITY_MAP_GPA 0xfeffc000 /* one page KVM needs on Intel: identity map */
 #define KVM_TSS_GPA          0xfeffd000 /* three pages KVM needs on Intel: real-mode TSS */
 

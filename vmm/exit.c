@@ -62,14 +62,17 @@ static void name_target(struct trace_event *event, const struct bus *bus,
 
     if (!range)
         return;
-    event->device = range->ops->name;
+    event->device = range->ops->instance ? range->ops->instance(range->dev) : NULL;
+    if (!event->device)
+        event->device = range->ops->name;
     if (range->ops->reg_name)
         event->reg = range->ops->reg_name(range->dev, exit->addr - range->base, exit->write);
 }
 
-static void do_io(struct vm *vm, const struct bus *bus, struct vm_exit *exit,
+static void do_io(struct vcpu *vcpu, const struct bus *bus, struct vm_exit *exit,
                   struct trace_event *event)
 {
+    struct vm *vm = vcpu->vm;
     uint64_t bytes = (uint64_t)exit->size * exit->count;
 
     event->data_len = (uint8_t)(bytes < TRACE_DATA_MAX ? bytes : TRACE_DATA_MAX);
@@ -77,7 +80,10 @@ static void do_io(struct vm *vm, const struct bus *bus, struct vm_exit *exit,
     name_target(event, bus, exit);
     if (exit->write)
         memcpy(event->data, exit->data, event->data_len);
+    vm->handling = vcpu;
+    vm->handler = pthread_self();
     access_bus(bus, exit);
+    vm->handling = NULL;
     if (!exit->write)
         memcpy(event->data, exit->data, event->data_len);
     pthread_mutex_unlock(&vm->device_lock);
@@ -99,14 +105,14 @@ static enum vm_end_kind end_of_system_event(const struct vm_exit *exit)
 }
 
 /* What the exit does; VM_END_NONE: the guest goes on. */
-static enum vm_end_kind dispatch(struct vm *vm, struct vm_exit *exit, struct trace_event *event)
+static enum vm_end_kind dispatch(struct vcpu *vcpu, struct vm_exit *exit, struct trace_event *event)
 {
     switch (exit->kind) {
     case VM_EXIT_PIO:
-        do_io(vm, &vm->pio, exit, event);
+        do_io(vcpu, &vcpu->vm->pio, exit, event);
         return VM_END_NONE;
     case VM_EXIT_MMIO:
-        do_io(vm, &vm->mmio, exit, event);
+        do_io(vcpu, &vcpu->vm->mmio, exit, event);
         return VM_END_NONE;
     case VM_EXIT_INTR:
     case VM_EXIT_AGAIN:
@@ -121,10 +127,46 @@ static enum vm_end_kind dispatch(struct vm *vm, struct vm_exit *exit, struct tra
     case VM_EXIT_FAIL_ENTRY:
     case VM_EXIT_DEBUG: /* never asked for, like every other reason */
     case VM_EXIT_OTHER:
+    case VM_EXIT_NOTE:
     case VM_EXIT_KINDS:
         break;
     }
     return VM_END_KVM_FAIL;
+}
+
+/* The vCPU whose exit this thread is handling, or NULL. */
+static struct vcpu *handling_here(const struct vm *vm)
+{
+    return vm->handling && pthread_equal(vm->handler, pthread_self()) ? vm->handling : NULL;
+}
+
+void vm_remark(struct vm *vm, const char *device, const char *text, const uint64_t arg[3])
+{
+    struct vcpu *vcpu = handling_here(vm);
+    struct trace_event *event = vcpu ? &vcpu->last[vcpu->exits % VCPU_LAST_EXITS] : NULL;
+
+    if (event && event->device == device && !event->remark) {
+        event->remark = text;
+        memcpy(event->remark_arg, arg, sizeof(event->remark_arg));
+        return;
+    }
+    if (!vm->trace)
+        return;
+
+    struct trace_event note = {
+        .start_ns = trace_now(vm->trace),
+        .vcpu = vcpu ? vcpu->index : TRACE_NO_VCPU,
+        .kind = VM_EXIT_NOTE,
+        .device = device,
+        .remark = text,
+        .remark_arg = {arg[0], arg[1], arg[2]},
+    };
+
+    /* Behind the line of their exit, as many as fit. */
+    if (vcpu && vcpu->notes < VCPU_NOTES_MAX)
+        vcpu->note[vcpu->notes++] = note;
+    else
+        trace_emit(vm->trace, &note);
 }
 
 uint64_t vm_handle_exit(struct vcpu *vcpu, struct vm_exit *exit, uint64_t entered_ns,
@@ -147,7 +189,7 @@ uint64_t vm_handle_exit(struct vcpu *vcpu, struct vm_exit *exit, uint64_t entere
         .rip = exit->rip,
     };
 
-    enum vm_end_kind end = dispatch(vm, exit, event);
+    enum vm_end_kind end = dispatch(vcpu, exit, event);
 
     vcpu->exits++;
     if (vm->trace) {
@@ -155,6 +197,9 @@ uint64_t vm_handle_exit(struct vcpu *vcpu, struct vm_exit *exit, uint64_t entere
         event->guest_ns = left_ns - entered_ns;
         event->vmm_ns = trace_now(vm->trace) - left_ns;
         done_ns = trace_emit(vm->trace, event);
+        for (unsigned i = 0; i < vcpu->notes; i++)
+            done_ns = trace_emit(vm->trace, &vcpu->note[i]);
+        vcpu->notes = 0;
     }
     if (end != VM_END_NONE)
         vm_end(vm, &(struct vm_end){.kind = end, .vcpu = vcpu->index, .exit = *exit});

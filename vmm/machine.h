@@ -1,9 +1,10 @@
 /*
- * machine.h: the board.  machine.c is the only file that knows every device, address and IRQ.
+ * machine.h: a machine: made, run, ended.
  */
 #ifndef KVMLENS_MACHINE_H
 #define KVMLENS_MACHINE_H
 
+#include "backends.h"
 #include "boot/image.h"
 #include "error.h"
 #include "host/chardev.h"
@@ -13,12 +14,15 @@
 #include "trace/trace.h"
 #include "vm.h"
 
+#include <memmap.h>
+
 /* What a machine starts from, opened and checked before there is a VM. */
 struct machine_images {
     struct kernel_image kernel; /* if options.kernel */
     struct image_file initrd;   /* if options.initrd */
     struct image_file rom;      /* if options.bios */
     uint64_t initrd_gpa;
+    char cmdline[BOOT_CMDLINE_MAX]; /* with what board_cmdline() appends */
 };
 
 /* Everything is borrowed, and outlives the machine. */
@@ -26,9 +30,9 @@ struct machine_config {
     const struct options *options;
     const struct machine_images *images;
     struct loop *loop;
-    struct chardev *console; /* the other end of the serial line, if there is one */
-    struct trace *trace;     /* NULL: off */
-    uint64_t deadline;       /* loop_now() when the guest must have ended; 0: no limit */
+    struct backends *backends;
+    struct trace *trace; /* NULL: off */
+    uint64_t deadline;   /* loop_now() when the guest must have ended; 0: no limit */
 };
 
 struct machine;

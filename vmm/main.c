@@ -3,7 +3,7 @@
  * a VM; the host's side; the machine; its end, as an exit status.
  */
 #include "backends.h"
-#include "boot/pvh.h"
+#include "board.h"
 #include "doctor.h"
 #include "host/signals.h"
 #include "host/terminal.h"
@@ -89,7 +89,7 @@ static int open_images(struct session *s, struct error *err)
 
     if (o->bios)
         return rom_open(&images->rom, o->bios, err);
-    if (o->append && pvh_check_cmdline(o->append, err) < 0)
+    if (board_cmdline(images->cmdline, o, err) < 0)
         return -1;
     if (o->kernel && kernel_open(&images->kernel, o->kernel, o->ram_bytes, err) < 0)
         return -1;
@@ -192,7 +192,7 @@ static enum status run_guest(struct session *s)
         .options = &s->options,
         .images = &s->images,
         .loop = &s->loop,
-        .console = s->options.serial < 0 ? NULL : s->backends.chardev[s->options.serial],
+        .backends = &s->backends,
         .trace = s->trace,
         /* One limit for all of it: a guest that resets for ever hangs as well. */
         .deadline = s->options.timeout_s ? loop_now() + s->options.timeout_s * NS_PER_S : 0,

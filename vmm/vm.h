@@ -19,6 +19,7 @@
 #include <stdbool.h>
 
 #define VCPU_LAST_EXITS 16 /* kept for the post-mortem */
+#define VCPU_NOTES_MAX  16 /* remarks on one exit that wait for its line */
 
 struct trace;
 
@@ -30,6 +31,8 @@ struct vcpu {
     bool started;
     struct trace_event last[VCPU_LAST_EXITS]; /* a ring; written by the vCPU's thread alone */
     uint64_t exits;                           /* handled so far; last[exits % N] is next */
+    struct trace_event note[VCPU_NOTES_MAX];  /* on the exit being handled */
+    unsigned notes;
 };
 
 enum vm_end_kind {
@@ -58,6 +61,11 @@ struct vm {
     struct bus pio, mmio;
     pthread_mutex_t device_lock;
     struct trace *trace; /* borrowed; NULL: off */
+
+    /* Under the device lock: who is calling a device because of an exit, and on which thread. */
+    struct vcpu *handling;
+    pthread_t handler;
+
     struct vcpu *vcpu;
     unsigned vcpu_count;
 
@@ -111,6 +119,12 @@ void vm_stop(struct vm *vm);
  * looking at the clock is what a trace costs, and this is when the guest is entered next. (exit.c) */
 uint64_t vm_handle_exit(struct vcpu *vcpu, struct vm_exit *exit, uint64_t entered_ns,
                         uint64_t left_ns);
+
+/* DEVICE says something of its work: TEXT is static, a printf format for ARG as unsigned long long.
+ * The first remark while an exit to that device is handled becomes part of the exit's event; others,
+ * and those made outside of exits, become notes of the trace. With the device lock held, from any
+ * thread. (exit.c) */
+void vm_remark(struct vm *vm, const char *device, const char *text, const uint64_t arg[3]);
 
 /* The body of a vCPU's thread: runs it until the VM is stopped. (vcpu.c) */
 void vcpu_run(struct vcpu *vcpu);

@@ -63,6 +63,23 @@ int kvm_vm_irq(struct kvm_vm *vm, unsigned gsi, bool level)
     return 0;
 }
 
+int kvm_vm_ioeventfd(struct kvm_vm *vm, uint64_t gpa, uint32_t value, int fd)
+{
+    (void)vm;
+    if (fake_kvm.ioeventfds == FAKE_EVENTFDS)
+        return -ENOSPC;
+    fake_kvm.ioeventfd[fake_kvm.ioeventfds++] = (struct fake_ioeventfd){gpa, value, fd};
+    return fake_kvm.fail_ioeventfd;
+}
+
+int kvm_vm_irqfd(struct kvm_vm *vm, unsigned gsi, int fd)
+{
+    if (!vm->irqchip || gsi >= FAKE_EVENTFDS)
+        return -EINVAL;
+    fake_kvm.irqfd[gsi] = fd;
+    return fake_kvm.fail_irqfd;
+}
+
 int kvm_vcpu_create(struct kvm_vm *vm, unsigned index, struct kvm_vcpu **vcpu, struct error *err)
 {
     (void)vm;

@@ -16,6 +16,14 @@ struct fake_vcpu_script {
     int run_error; /* after the last exit, kvm_vcpu_run() fails with this -errno */
 };
 
+#define FAKE_EVENTFDS 64
+
+struct fake_ioeventfd {
+    uint64_t gpa;
+    uint32_t value;
+    int fd; /* borrowed: the test writes to it as KVM would */
+};
+
 struct fake_kvm {
     struct fake_vcpu_script script[FAKE_VCPUS];
     void (*before_wait)(void *opaque,
@@ -29,6 +37,10 @@ struct fake_kvm {
     unsigned maps, irqs, live_vms, live_vcpus, cpuids;
     unsigned last_gsi;
     bool last_level;
+    struct fake_ioeventfd ioeventfd[FAKE_EVENTFDS];
+    unsigned ioeventfds;
+    int irqfd[FAKE_EVENTFDS];       /* by GSI; 0: none; borrowed */
+    int fail_ioeventfd, fail_irqfd; /* they fail with this -errno */
 };
 
 /* The one fake; a test sets it up before it makes a VM. */

@@ -168,6 +168,36 @@ static void times_scale(void **state)
     }
 }
 
+static void remarks(void **state)
+{
+    struct trace_event event = serial_write('h'), note = {.start_ns = 1234567,
+                                                          .vcpu = TRACE_NO_VCPU,
+                                                          .kind = VM_EXIT_NOTE,
+                                                          .device = "virtio-blk0",
+                                                          .remark = "read %llu of %llu",
+                                                          .remark_arg = {7, UINT64_MAX}};
+    char line[TRACE_LINE_MAX];
+
+    (void)state;
+    event.device = "virtio-blk0";
+    event.reg = "QueueNotify";
+    event.remark = "read sector %llu, %llu bytes, %llx";
+    event.remark_arg[0] = 5;
+    event.remark_arg[1] = 4096;
+    event.remark_arg[2] = 0xab;
+    trace_format_event(line, false, &event, NULL);
+    assert_non_null(
+        strstr(line, "virtio-blk0 QueueNotify 0x101234  read sector 5, 4096 bytes, ab\n"));
+    trace_format_event(line, false, &note, NULL);
+    assert_memory_equal(line, "     1.234   - note ", 20);
+    assert_string_equal(line + 86, "virtio-blk0        read 7 of 18446744073709551615\n");
+    note.vcpu = 3;
+    note.remark = NULL;
+    trace_format_event(line, false, &note, NULL);
+    assert_memory_equal(line, "     1.234   3 note ", 20);
+    assert_string_equal(line + 86, "virtio-blk0\n");
+}
+
 static void absurd_events_stay_in_bounds(void **state)
 {
     static char name[300];
@@ -179,8 +209,9 @@ static void absurd_events_stay_in_bounds(void **state)
     memset(&event, 0xff, sizeof(event));
     event.write = true;
     event.kind = VM_EXIT_PIO;
-    event.device = event.reg = event.raw_name = event.detail_name = name;
+    event.device = event.reg = event.raw_name = event.detail_name = event.remark = name;
     for (unsigned size = 0; size < 256; size += 15) {
+        event.kind = size % 2 ? VM_EXIT_PIO : VM_EXIT_NOTE;
         event.size = (uint8_t)size;
         event.count = size % 2 ? 1 : UINT32_MAX;
         memset(line, '#', sizeof(line));
@@ -222,7 +253,7 @@ int main(void)
         cmocka_unit_test(lines),           cmocka_unit_test(memory_accesses),
         cmocka_unit_test(string_accesses), cmocka_unit_test(other_exits),
         cmocka_unit_test(times_scale),     cmocka_unit_test(absurd_events_stay_in_bounds),
-        cmocka_unit_test(colour),
+        cmocka_unit_test(colour),          cmocka_unit_test(remarks),
     };
     return cmocka_run_group_tests_name("text", tests, NULL, NULL);
 }

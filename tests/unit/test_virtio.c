@@ -131,7 +131,8 @@ static void interrupts(void **state)
     assert_int_equal(f->b.wires.rises, 1);
     assert_int_equal(bench_get(&f->b, VIRTIO_MMIO_INTERRUPT_STATUS), 3);
     bench_set(&f->b, VIRTIO_MMIO_INTERRUPT_ACK, VIRTIO_MMIO_INT_CONFIG);
-    assert_true(f->b.wires.level); /* one reason is left */
+    assert_true(f->b.wires.level);           /* one reason is left */
+    assert_int_equal(f->b.wires.repeats, 2); /* the second reason, and what is left: two edges */
     bench_set(&f->b, VIRTIO_MMIO_INTERRUPT_ACK, VIRTIO_MMIO_INT_USED_RING);
     assert_false(f->b.wires.level);
     bench_set(&f->b, VIRTIO_MMIO_INTERRUPT_ACK, UINT32_MAX); /* nothing to acknowledge */

@@ -200,9 +200,11 @@ static void devices(struct tree *t, const struct fdt_machine *m, bool pio)
         else
             PROP_CELLS(t, "reg", CELLS64(d->base), CELLS64(d->size));
         if (d->irq >= 0 && m->irqchip)
-            interrupt(t, d->irq, pio ? SENSE_EDGE_RISING : SENSE_LEVEL_HIGH);
+            interrupt(t, d->irq, pio || d->edge ? SENSE_EDGE_RISING : SENSE_LEVEL_HIGH);
         if (d->clock_hz)
             PROP_CELLS(t, "clock-frequency", d->clock_hz);
+        if (d->coherent)
+            prop(t, "dma-coherent", NULL, 0);
         end_node(t);
     }
 }

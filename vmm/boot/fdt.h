@@ -9,8 +9,8 @@
 #include <stdint.h>
 
 /* One device. The node is named NAME@BASE; a device on I/O ports is under /soc/isa@0, one on MMIO
- * under /soc. Its interrupt is a rising edge on I/O ports (as on an ISA bus), else level, active
- * high. */
+ * under /soc. Its interrupt is a rising edge on I/O ports (as on an ISA bus) and where EDGE says so,
+ * else level, active high. */
 struct fdt_device {
     const char *name;       /* generic node name: "serial", "rtc", "virtio_mmio" */
     const char *compatible; /* "ns16550a", "motorola,mc146818", ... */
@@ -18,6 +18,8 @@ struct fdt_device {
     uint64_t base, size; /* ports, or GPA and bytes */
     int irq;             /* GSI, or -1; left out where there is no irqchip */
     uint32_t clock_hz;   /* clock-frequency, or 0 */
+    bool edge;
+    bool coherent; /* dma-coherent */
 };
 
 struct fdt_machine {

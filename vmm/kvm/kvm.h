@@ -34,6 +34,14 @@ int kvm_vm_map(struct kvm_vm *vm, uint64_t gpa, uint64_t size, void *host, bool 
 /* Drives GSI's input of the in-kernel interrupt controllers. Safe from any thread. */
 int kvm_vm_irq(struct kvm_vm *vm, unsigned gsi, bool level);
 
+/* From now on a 4-byte write of VALUE to the MMIO register at GPA is no exit: KVM adds 1 to the
+ * eventfd FD. Other values still exit. KVM keeps the file open by itself. */
+int kvm_vm_ioeventfd(struct kvm_vm *vm, uint64_t gpa, uint32_t value, int fd);
+
+/* From now on each write to the eventfd FD makes an edge of GSI. Needs the in-kernel interrupt
+ * controllers. */
+int kvm_vm_irqfd(struct kvm_vm *vm, unsigned gsi, int fd);
+
 /* Creates vCPU INDEX, whose APIC ID is INDEX, from the thread that will run it. Its registers are
  * those after reset (SDM vol. 3A, table 9-1). -1 with *err on failure. */
 int kvm_vcpu_create(struct kvm_vm *vm, unsigned index, struct kvm_vcpu **vcpu, struct error *err);

@@ -30,6 +30,8 @@ static const struct {
     {CAP(KVM_CAP_SET_TSS_ADDR), "real mode on older Intel processors", true},
     {CAP(KVM_CAP_SET_IDENTITY_MAP_ADDR), "the same", true},
     {CAP(KVM_CAP_PIT2), "the 8254 timer (pit=on)", false},
+    {CAP(KVM_CAP_IRQFD), "interrupts of virtio devices", false},
+    {CAP(KVM_CAP_IOEVENTFD), "notifications of virtio devices that are no exits", false},
     {CAP(KVM_CAP_READONLY_MEM), "ROM (-bios)", false},
     {CAP(KVM_CAP_SYNC_REGS), "registers with each exit, at no extra system call", false},
     {CAP(KVM_CAP_TSC_DEADLINE_TIMER), "the local APIC timer's TSC-deadline mode", false},

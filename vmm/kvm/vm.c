@@ -150,6 +150,26 @@ int kvm_vm_irq(struct kvm_vm *vm, unsigned gsi, bool level)
     return ioctl(vm->vm_fd, KVM_IRQ_LINE, &irq) < 0 ? -errno : 0; /* [4.25] */
 }
 
+int kvm_vm_ioeventfd(struct kvm_vm *vm, uint64_t gpa, uint32_t value, int fd)
+{
+    struct kvm_ioeventfd notify = {
+        .datamatch = value,
+        .addr = gpa,
+        .len = sizeof(value),
+        .fd = fd,
+        .flags = KVM_IOEVENTFD_FLAG_DATAMATCH,
+    };
+
+    return ioctl(vm->vm_fd, KVM_IOEVENTFD, &notify) < 0 ? -errno : 0; /* [4.59] */
+}
+
+int kvm_vm_irqfd(struct kvm_vm *vm, unsigned gsi, int fd)
+{
+    struct kvm_irqfd irq = {.fd = (uint32_t)fd, .gsi = gsi};
+
+    return ioctl(vm->vm_fd, KVM_IRQFD, &irq) < 0 ? -errno : 0; /* [4.75] */
+}
+
 int kvm_vm_read_cpuid(struct kvm_vm *vm, struct error *err)
 {
     return kvm_cpuid_read(&vm->cpuid, vm->kvm_fd, vm->irqchip, err);

@@ -1,6 +1,7 @@
 /*
- * event.h: one handled exit, as the trace sees it.  Made at one place, the end of
- * vm_handle_exit(); plain data with static strings only, so that it can be copied and kept.
+ * event.h: one handled exit, as the trace sees it, made at one place, the end of vm_handle_exit();
+ * or a note, what a device said of work that it did besides (vm_remark()).  Plain data with strings
+ * that outlive the trace, so that it can be copied and kept.
  */
 #ifndef KVMLENS_TRACE_EVENT_H
 #define KVMLENS_TRACE_EVENT_H
@@ -8,12 +9,13 @@
 #include "../vm_exit.h"
 
 #define TRACE_DATA_MAX 16
+#define TRACE_NO_VCPU  (~0u)
 
 struct trace_event {
     uint64_t start_ns; /* when the vCPU entered the guest, since the trace began; 0: not timed */
     uint64_t guest_ns; /* from there to the exit: guest and KVM */
     uint64_t vmm_ns;   /* from the exit to the end of its handling */
-    unsigned vcpu;
+    unsigned vcpu;     /* TRACE_NO_VCPU: a note from another thread */
 
     enum vm_exit_kind kind;
     bool write;
@@ -26,9 +28,13 @@ struct trace_event {
     const char *detail_name; /* static, or NULL */
     const char *raw_name;    /* static */
 
-    const char *device; /* static; NULL: nobody claimed the access */
+    const char *device; /* outlives the trace; NULL: nobody claimed the access */
     const char *reg;    /* static; NULL: no such register */
     uint64_t rip;
+
+    const char *remark; /* what the device said of it: static, a printf format for remark_arg as
+                           unsigned long long; or NULL */
+    uint64_t remark_arg[3];
 };
 
 #endif

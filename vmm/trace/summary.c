@@ -85,6 +85,9 @@ static struct row *find_row(struct summary *summary, unsigned kind, const char *
 
 void summary_add(struct summary *summary, const struct trace_event *event)
 {
+    if (event->kind == VM_EXIT_NOTE)
+        return; /* no exit */
+
     bool access = event->kind == VM_EXIT_PIO || event->kind == VM_EXIT_MMIO;
     struct row *row = find_row(summary, kind_of(event), access ? event->device : event->raw_name,
                                access ? event->reg : event->detail_name);

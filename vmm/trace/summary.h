@@ -15,7 +15,7 @@ struct summary;
 struct summary *summary_create(void);
 void summary_destroy(struct summary *summary);
 
-/* Counts EVENT in, in constant time and without allocating. */
+/* Counts EVENT in (notes are no exits), in constant time and without allocating. */
 void summary_add(struct summary *summary, const struct trace_event *event);
 
 /* The report as text, WALL_NS after the start. The caller frees it; NULL: out of memory. *LEN gets

@@ -199,6 +199,33 @@ static void put_device(struct line *line, const struct trace_event *event)
     put_column(line, colour, 18, text);
 }
 
+/* What the device said, behind all columns. */
+static void put_remark(struct line *line, const struct trace_event *event)
+{
+    char text[256];
+
+    if (!event->remark)
+        return;
+    snprintf(text, sizeof(text), event->remark, (unsigned long long)event->remark_arg[0],
+             (unsigned long long)event->remark_arg[1], (unsigned long long)event->remark_arg[2]);
+    put(line, "%s%s%s", line->colour ? DIM : "", text, line->colour ? PLAIN : "");
+}
+
+/* A line without an exit: the device, and what it said where exits have the guest's code. */
+static void put_note(struct line *line, const struct trace_event *event)
+{
+    char vcpu[16] = "-";
+
+    if (event->vcpu != TRACE_NO_VCPU)
+        snprintf(vcpu, sizeof(vcpu), "%u", event->vcpu);
+    put(line, " %3s", vcpu);
+    put_column(line, DIM, 10, "note");
+    put(line, " %-10s %-6s %-21s %9s %8s", "", "", "", "", "");
+    put_device(line, event);
+    put(line, " ");
+    put_remark(line, event);
+}
+
 size_t trace_format_event(char *text, bool colour, const struct trace_event *event,
                           const struct symbols *symbols)
 {
@@ -213,13 +240,20 @@ size_t trace_format_event(char *text, bool colour, const struct trace_event *eve
         format_time(guest, sizeof(guest), event->guest_ns);
         format_time(vmm, sizeof(vmm), event->vmm_ns);
     }
-    put(&line, "%s%10s%s %3u", colour ? DIM : "", start, colour ? PLAIN : "", event->vcpu);
+    put(&line, "%s%10s%s", colour ? DIM : "", start, colour ? PLAIN : "");
+    if (event->kind == VM_EXIT_NOTE) {
+        put_note(&line, event);
+        return finish(&line);
+    }
+    put(&line, " %3u", event->vcpu);
     put_column(&line, kind_colour(event->kind), 10, vm_exit_kind_name(&exit));
     put_access(&line, event);
     put(&line, " %9s %8s", guest, vmm);
     put_device(&line, event);
     symbols_format(symbols, event->rip, code);
     put(&line, " %s", code);
+    put(&line, "  ");
+    put_remark(&line, event);
     return finish(&line);
 }
 

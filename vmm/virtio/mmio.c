@@ -15,24 +15,27 @@ static bool known_queue(const struct virtio_mmio *mmio)
     return mmio->queue_sel < mmio->dev->queue_count;
 }
 
-/* The device interrupts: the line follows the register. */
+/* The line follows the register, and is told of each change: where it makes edges, a reason that
+ * comes while another is being acknowledged would else never be heard. */
+static void set_interrupt_status(struct virtio_mmio *mmio, uint32_t status)
+{
+    if (status == mmio->interrupt_status) {
+        return;
+    }
+    mmio->interrupt_status = status;
+    irq_set(&mmio->irq, status != 0);
+}
+
+/* The device interrupts. */
 static void raise(void *opaque, uint32_t reason)
 {
     struct virtio_mmio *mmio = opaque;
-    uint32_t before = mmio->interrupt_status;
-    mmio->interrupt_status |= reason;
-    if (before == 0 && mmio->interrupt_status != 0) {
-        irq_set(&mmio->irq, true);
-    }
+    set_interrupt_status(mmio, mmio->interrupt_status | reason);
 }
 
 static void acknowledge(struct virtio_mmio *mmio, uint32_t reasons)
 {
-    uint32_t before = mmio->interrupt_status;
-    mmio->interrupt_status &= ~reasons;
-    if (before != 0 && mmio->interrupt_status == 0) {
-        irq_set(&mmio->irq, false);
-    }
+    set_interrupt_status(mmio, mmio->interrupt_status & ~reasons);
 }
 
 /* The transport's own registers, once the device is reset. */

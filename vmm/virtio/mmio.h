@@ -10,7 +10,8 @@
 
 struct virtio_mmio {
     struct virtio_device *dev; /* borrowed; NULL: the slot is empty (DeviceID 0) */
-    struct irq_line irq;       /* its level is high while interrupt_status is not 0 */
+    struct irq_line irq;       /* its level is high while interrupt_status is not 0; set at each
+                                  change of it, so that an edge can be made of each */
     uint32_t interrupt_status; /* VIRTIO_MMIO_INT_... */
     uint32_t device_sel, driver_sel, queue_sel;
     uint64_t driver_features; /* as written so far */
