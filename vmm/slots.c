@@ -22,6 +22,7 @@ typedef int (*plug_function)(struct plugged *out, const struct plug_site *site,
 static plug_function plug_of(enum virtio_kind kind)
 {
     static const plug_function plugs[VIRTIO_KINDS] = {
+        [VIRTIO_BLK] = plug_blk,
         [VIRTIO_SERIAL] = plug_serial,
     };
 
