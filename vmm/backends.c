@@ -5,6 +5,7 @@
 
 #include "host/chardev.h"
 #include "host/disk.h"
+#include "host/netdev.h"
 
 int backends_open(struct backends *backends, const struct options *options, struct loop *loop,
                   struct error *err)
@@ -17,7 +18,7 @@ int backends_open(struct backends *backends, const struct options *options, stru
     for (unsigned i = 0; i < d->drive_count; i++)
         if (disk_open(&backends->disk[i], &d->drive[i], err) < 0)
             return -1;
-    return 0;
+    return netdevs_open(backends->netdev, d, loop, err);
 }
 
 void backends_close(struct backends *backends)
@@ -26,5 +27,6 @@ void backends_close(struct backends *backends)
         chardev_close(backends->chardev[i]);
     for (unsigned i = 0; i < DRIVES_MAX; i++)
         disk_close(backends->disk[i]);
+    netdevs_close(backends->netdev);
     *backends = (struct backends){0};
 }

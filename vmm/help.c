@@ -170,6 +170,22 @@ static void print_drive(void)
     print_properties(drive_properties, true);
 }
 
+static void print_netdev(void)
+{
+    printf("-netdev user|tap,id=ID[,PROPERTY=VALUE]...\n");
+    print_properties(netdev_properties, true);
+}
+
+static void print_objects(void)
+{
+    printf("Objects (-object NAME,PROPERTY=VALUE,...):\n");
+    for (const struct object_kind *kind = object_kinds; kind->name; kind++) {
+        printf("\n%s\n", kind->name);
+        print_wrapped(kind->help, INDENT);
+        print_properties(kind->properties, true);
+    }
+}
+
 static void print_trace(void)
 {
     printf("-trace exits[,file=PATH]\n");
@@ -204,6 +220,10 @@ static void print_topic(const char *topic)
         print_chardev();
     else if (strcmp(topic, "drive") == 0)
         print_drive();
+    else if (strcmp(topic, "netdev") == 0)
+        print_netdev();
+    else if (strcmp(topic, "object") == 0)
+        print_objects();
     else if (strcmp(topic, "trace") == 0)
         print_trace();
     else if (strcmp(topic, "version") == 0)

@@ -126,7 +126,7 @@ static int parse_all(struct option_parser *parser, int argc, char **argv)
         if (parser->options->mode != MODE_RUN)
             return 0;
     }
-    if (connect_serial(parser) < 0 || connect_devices(parser) < 0)
+    if (connect_serial(parser) < 0 || connect_devices(parser) < 0 || connect_dumps(parser) < 0)
         return -1;
     return check_together(parser->options, parser->err);
 }

@@ -75,7 +75,25 @@ struct pending_devices {
 extern const struct property blk_properties[], net_properties[], serial_bus_properties[],
     console_port_properties[], rng_properties[], balloon_properties[];
 
+/* An object kind of -object. */
+struct object_kind {
+    const char *name;
+    const char *help; /* for -object help */
+    const struct property *properties;
+    /* Parses PROPERTIES (NULL: there are none) and adds the object. */
+    int (*parse)(struct option_parser *parser, char *properties);
+};
+
+extern const struct object_kind object_kinds[]; /* ends with a NULL name */
+extern const struct property dump_properties[];
+
+/* The kind called NAME, or NULL. */
+const struct object_kind *object_find_kind(const char *name);
+int object_dump(struct option_parser *parser, char *properties);
+
 /* What the table of kinds refers to (struct device_kind). */
+void net_defaults(struct virtio_option *device);
+int set_net_mac(struct option_parser *parser, const char *value); /* mac= of device and -nic */
 int connect_blk(struct option_parser *parser, struct virtio_option *device,
                 const struct device_refs *refs);
 int connect_net(struct option_parser *parser, struct virtio_option *device,
@@ -84,6 +102,12 @@ int connect_rng(struct option_parser *parser, struct virtio_option *device,
                 const struct device_refs *refs);
 int connect_console_port(struct option_parser *parser, struct console_port_option *port,
                          const struct device_refs *refs);
+
+/* The index of the network called ID, or -1. */
+int find_netdev(const struct device_options *all, const char *id);
+
+/* Once all options are known: looks up the networks of the dumps. -1 with an error. */
+int connect_dumps(struct option_parser *parser);
 
 /* Once all options are known: the far end of the serial port (by default the terminal). -1 with an
  * error. */

@@ -53,7 +53,8 @@ struct netdev_option {
 /* -object filter-dump */
 struct dump_option {
     const char *id, *file;
-    unsigned netdev;  /* index into options.netdev */
+    const char *netdev_id;
+    unsigned netdev;  /* the same as an index into options.netdev */
     uint32_t max_len; /* bytes of a packet at most */
 };
 

@@ -69,7 +69,7 @@ struct property {
 
 extern const struct property machine_properties[], accel_properties[], memory_properties[],
     smp_properties[], name_properties[], chardev_properties[], drive_properties[],
-    debug_exit_properties[], trace_properties[], global_properties[];
+    netdev_properties[], debug_exit_properties[], trace_properties[], global_properties[];
 
 /* Parses "NAME=VALUE,..." by TABLE, which ends with a NULL name; ",," stands for a comma within a
  * value. The first item may be a value alone if IMPLIED says of which property. "help" as an item
@@ -114,6 +114,9 @@ int option_hd(struct option_parser *parser, char *argument);
 int option_no_reboot(struct option_parser *parser, char *argument);
 int option_name(struct option_parser *parser, char *argument);
 int option_device(struct option_parser *parser, char *argument);
+int option_netdev(struct option_parser *parser, char *argument);
+int option_nic(struct option_parser *parser, char *argument);
+int option_object(struct option_parser *parser, char *argument);
 int option_global(struct option_parser *parser, char *argument);
 int option_trace(struct option_parser *parser, char *argument);
 int option_show_help(struct option_parser *parser, char *argument);

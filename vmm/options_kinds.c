@@ -16,5 +16,12 @@ const struct device_kind device_kinds[] = {
      .properties = blk_properties,
      .kind = VIRTIO_BLK,
      .connect = connect_blk},
+    {.name = "virtio-net-device",
+     .help = "a network device, connected to a -netdev",
+     .sort = DEVICE_VIRTIO,
+     .properties = net_properties,
+     .kind = VIRTIO_NET,
+     .defaults = net_defaults,
+     .connect = connect_net},
     {0},
 };

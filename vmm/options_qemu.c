@@ -30,7 +30,6 @@ static const struct {
     {"fw_cfg device", "fw_cfg smbios"},
     {"gdb stub", "gdb s"},
     {"monitor", "S mon preconfig qmp qmp-pretty"},
-    {"network", "netdev"},
     {"option ROMs", "option-rom"},
     {"saved states", "dump-vmstate incoming loadvm only-migratable"},
     {"sound", "audio audio-help audiodev soundhw"},
@@ -39,7 +38,7 @@ static const struct {
     {"watchdog", "watchdog watchdog-action"},
     {"",
      "L action add-fd async-teardown chroot compat daemonize debugcon dtb echr "
-     "enable-fips enable-sync-profile mem-path mem-prealloc msg no-shutdown object "
+     "enable-fips enable-sync-profile mem-path mem-prealloc msg no-shutdown "
      "old-param overcommit pidfile prom-env qtest qtest-log readconfig rtc run-with runas sandbox "
      "seed semihosting semihosting-config set shim uuid writeconfig"},
 };

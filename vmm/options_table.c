@@ -70,6 +70,15 @@ const struct option_def option_table[] = {
      "Add a device: isa-debug-exit, or a virtio device; -device help lists them, -device NAME,help "
      "tells a device's properties.",
      option_device, NULL},
+    {GROUP_LINES, "netdev", NULL, "user|tap,id=ID[,PROPERTY=VALUE]...",
+     "A network for -device virtio-net-device,netdev=ID: through this process's sockets, without "
+     "privileges (user, by libslirp), or a tap interface; -netdev help lists what each takes.",
+     option_netdev, NULL},
+    {GROUP_LINES, "nic", NULL, "user|tap|none[,mac=ADDRESS][,PROPERTY=VALUE]...",
+     "A network and its device in one; none changes nothing.", option_nic, NULL},
+    {GROUP_LINES, "object", NULL, "filter-dump,id=ID,netdev=ID,file=PATH[,maxlen=N]",
+     "Write a network's frames, both ways, to a pcap file, for Wireshark, tshark, tcpdump.",
+     option_object, NULL},
     {GROUP_LINES, "global", NULL, "virtio-mmio.PROPERTY=VALUE",
      "For all virtio devices: ioeventfd=on|off (off: each notification is an exit, which the trace "
      "shows), force-legacy=false (which QEMU needs; kvmlens has virtio 1 only).",
@@ -82,8 +91,9 @@ const struct option_def option_table[] = {
 
     {GROUP_HELP, "help", "h", NULL,
      "This help; or of one of the topics machine, microvm, accel, cpu, device (and each device's "
-     "name), virtio-mmio, chardev, drive, trace, markdown (this table as Markdown), as in -h "
-     "trace.",
+     "name), virtio-mmio, chardev, drive, netdev, object, trace, markdown (this table as "
+     "Markdown), as in "
+     "-h trace.",
      option_show_help, NULL},
     {GROUP_HELP, "version", NULL, NULL, "The version.", option_version, NULL},
 
@@ -98,7 +108,7 @@ const struct option_def option_table[] = {
     {GROUP_IGNORED, "monitor", NULL, "none", "There is no monitor.", option_none, "monitor"},
     {GROUP_IGNORED, "parallel", NULL, "none", "There is no parallel port.", option_none,
      "parallel port"},
-    {GROUP_IGNORED, "net", NULL, "none", "There is no network.", option_none, "network"},
-    {GROUP_IGNORED, "nic", NULL, "none", "There is no network.", option_none, "network"},
+    {GROUP_IGNORED, "net", NULL, "none", "There is no default network to leave out.", option_none,
+     "network"},
     {0},
 };

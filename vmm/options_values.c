@@ -129,8 +129,8 @@ int option_trace(struct option_parser *parser, char *argument)
 int option_show_help(struct option_parser *parser, char *argument)
 {
     static const char *const topics[] = {
-        "options", "machine", "microvm",     "accel", "cpu",      "device",
-        "chardev", "drive",   "virtio-mmio", "trace", "markdown",
+        "options", "machine", "microvm", "accel",       "cpu",   "device",   "chardev",
+        "drive",   "netdev",  "object",  "virtio-mmio", "trace", "markdown",
     };
     struct suggestion near = {.word = argument};
 

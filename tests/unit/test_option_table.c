@@ -48,6 +48,8 @@ static const char *sample(const char *name)
         {"nic", "none"},
         {"global", "virtio-mmio.force-legacy=false"},
         {"chardev", "null,id=c"},
+        {"netdev", "user,id=n"},
+        {"object", "filter-dump,id=f,netdev=n,file=x -nic user,id=n"},
     };
 
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
