@@ -13,14 +13,20 @@ FUZZ_SECONDS ?= 30
 $(UNIT): build/tests/%: build/asan/tests/%.o build/asan/libcore.a build/.libs | build/.setup-test
 	@$(say) LINK $@
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(asan_FLAGS) -pthread $< build/asan/libcore.a -lcmocka $$(cat build/.libs) -o $@
+	$(Q)$(CC) $(asan_FLAGS) -pthread $(filter %.o,$^) build/asan/libcore.a -lcmocka $$(cat build/.libs) -o $@
 unit: $(UNIT)
 
 $(FUZZ): build/tests/%: build/fuzz/tests/%.o build/fuzz/libcore.a build/.libs | build/.setup-test
 	@$(say) LINK $@
 	@mkdir -p $(@D)
-	$(Q)$(CLANG) $(SANITIZE) -fsanitize=fuzzer -pthread $< build/fuzz/libcore.a $$(cat build/.libs) -o $@
+	$(Q)$(CLANG) $(SANITIZE) -fsanitize=fuzzer -pthread $(filter %.o,$^) build/fuzz/libcore.a $$(cat build/.libs) -o $@
 fuzzers: $(FUZZ)
+
+# The guest's network stack above its driver needs no machine.
+GUEST_NET := $(patsubst %,guest/%.o,ether arp ip icmp udp dhcp tcp)
+$(filter build/tests/unit/test_guest_%,$(UNIT)): $(GUEST_NET:%=build/asan/%)
+build/tests/fuzz/fuzz_guest_net: $(GUEST_NET:%=build/fuzz/%)
+-include $(patsubst %.o,build/asan/%.d,$(GUEST_NET)) $(patsubst %.o,build/fuzz/%.d,$(GUEST_NET))
 
 asan: build/asan/kvmlens
 
