@@ -85,14 +85,20 @@ struct object_kind {
 };
 
 extern const struct object_kind object_kinds[]; /* ends with a NULL name */
-extern const struct property dump_properties[];
+extern const struct property dump_properties[], rng_random_properties[], rng_builtin_properties[];
 
 /* The kind called NAME, or NULL. */
 const struct object_kind *object_find_kind(const char *name);
 int object_dump(struct option_parser *parser, char *properties);
+int object_rng_random(struct option_parser *parser, char *properties);
+int object_rng_builtin(struct option_parser *parser, char *properties);
 
 /* What the table of kinds refers to (struct device_kind). */
 void net_defaults(struct virtio_option *device);
+void serial_bus_defaults(struct virtio_option *device);
+void rng_defaults(struct virtio_option *device);
+int connect_balloon(struct option_parser *parser, struct virtio_option *device,
+                    const struct device_refs *refs);
 int set_net_mac(struct option_parser *parser, const char *value); /* mac= of device and -nic */
 int connect_blk(struct option_parser *parser, struct virtio_option *device,
                 const struct device_refs *refs);

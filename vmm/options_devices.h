@@ -97,6 +97,7 @@ struct console_port_option {
     unsigned chardev; /* index into options.chardev */
     const char *name; /* virtserialport's name=, or NULL */
     unsigned nr;      /* port number */
+    bool nr_given;    /* by nr=, not chosen */
 };
 
 struct blk_option {
@@ -123,6 +124,7 @@ struct rng_option {
 
 struct balloon_option {
     bool free_page_reporting, deflate_on_oom;
+    uint32_t stats_interval_s; /* 0: the guest is not asked for statistics again */
 };
 
 /* One -device virtio-*-device. */

@@ -10,6 +10,10 @@
 
 const struct object_kind object_kinds[] = {
     {"filter-dump", "writes the frames of a network to a pcap file", dump_properties, object_dump},
+    {"rng-builtin", "random bytes for a virtio-rng-device, from getrandom(2)",
+     rng_builtin_properties, object_rng_builtin},
+    {"rng-random", "random bytes for a virtio-rng-device, from a file", rng_random_properties,
+     object_rng_random},
     {0},
 };
 

@@ -76,8 +76,10 @@ const struct option_def option_table[] = {
      option_netdev, NULL},
     {GROUP_LINES, "nic", NULL, "user|tap|none[,mac=ADDRESS][,PROPERTY=VALUE]...",
      "A network and its device in one; none changes nothing.", option_nic, NULL},
-    {GROUP_LINES, "object", NULL, "filter-dump,id=ID,netdev=ID,file=PATH[,maxlen=N]",
-     "Write a network's frames, both ways, to a pcap file, for Wireshark, tshark, tcpdump.",
+    {GROUP_LINES, "object", NULL, "filter-dump|rng-random|rng-builtin,id=ID[,PROPERTY=VALUE]...",
+     "Write a network's frames, both ways, to a pcap file (filter-dump,id=ID,netdev=ID,file=PATH), "
+     "for Wireshark, tshark, tcpdump; or a source of bytes for -device virtio-rng-device,rng=ID "
+     "(rng-random,filename=PATH; rng-builtin). -object help lists their properties.",
      option_object, NULL},
     {GROUP_LINES, "global", NULL, "virtio-mmio.PROPERTY=VALUE",
      "For all virtio devices: ioeventfd=on|off (off: each notification is an exit, which the trace "

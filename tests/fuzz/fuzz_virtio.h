@@ -87,8 +87,9 @@ static inline void fuzz_interrupt(void *opaque, uint32_t reason)
 
 static inline void fuzz_begin(struct fuzz_world *w, const uint8_t *data, size_t size)
 {
-    *w = (struct fuzz_world){.data = data, .left = size, .ram = calloc(1, FUZZ_RAM)};
+    *w = (struct fuzz_world){.data = data, .left = size, .ram = aligned_alloc(4096, FUZZ_RAM)};
     FUZZ_CHECK(w->ram);
+    memset(w->ram, 0, FUZZ_RAM);
     mem_add(&w->mem, 0, FUZZ_RAM / 2, w->ram, false);
     mem_add(&w->mem, 0x100000, FUZZ_RAM / 2, w->ram + FUZZ_RAM / 2, false);
 }
