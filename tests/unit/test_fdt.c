@@ -24,6 +24,8 @@ static const struct fdt_device devices[] = {
     {"rtc", "motorola,mc146818", .pio = true, .base = 0x70, .size = 2, .irq = 8},
     {"post", "kvmlens,post", .pio = true, .base = 0x80, .size = 1, .irq = -1},
     {"virtio_mmio", "virtio,mmio", .base = 0xfeb00000, .size = 0x200, .irq = 5},
+    {"virtio_mmio", "virtio,mmio", .base = 0xfeb00e00, .size = 0x200, .irq = 12, .edge = true,
+     .coherent = true},
 };
 
 static const struct fdt_machine full = {
@@ -235,6 +237,9 @@ static void device_nodes(void **state)
     assert_false(has_property(blob, "/soc/isa@0/post@80", "interrupts"));
     EXPECT_CELLS(blob, "/soc/virtio_mmio@feb00000", "reg", 0, 0xfeb00000, 0, 0x200);
     EXPECT_CELLS(blob, "/soc/virtio_mmio@feb00000", "interrupts", 5, 1);
+    assert_false(has_property(blob, "/soc/virtio_mmio@feb00000", "dma-coherent"));
+    EXPECT_CELLS(blob, "/soc/virtio_mmio@feb00e00", "interrupts", 12, 3);
+    assert_true(has_property(blob, "/soc/virtio_mmio@feb00e00", "dma-coherent"));
     free(blob);
 }
 

@@ -1,0 +1,189 @@
+/*
+ * test_options_device.c: -device and -global: slots, buses, ids, names that come later, and what each
+ * mistake is told.
+ */
+#include "command_line.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include <cmocka.h>
+
+#define DRIVE(id) " -drive if=none,file=f,format=raw,id=" id
+#define DISK(id)  " -device virtio-blk-device,drive=" id
+
+static struct options parsed(const char *line)
+{
+    struct options options;
+    struct error err;
+
+    if (parse_line(line, &options, &err) < 0)
+        fail_msg("%s: %s", line, err.text);
+    return options;
+}
+
+/* LINE is refused, and the message has each of the WORDS (which a '|' separates). */
+static void assert_refused(const char *line, const char *words)
+{
+    struct options options;
+    struct error err;
+    char copy[160], *rest = copy;
+
+    snprintf(copy, sizeof(copy), "%s", words);
+    if (parse_line(line, &options, &err) == 0)
+        fail_msg("%s: is taken", line);
+    assert_int_equal(err.status, STATUS_USAGE);
+    for (const char *word; (word = strsep(&rest, "|"));)
+        if (!strstr(err.text, word))
+            fail_msg("%s: \"%s\" does not say \"%s\"", line, err.text, word);
+}
+
+static void devices_fill_the_slots_from_the_last(void **state)
+{
+    (void)state;
+    struct options o =
+        parsed("-bios r" DISK("b") DRIVE("a") DRIVE("b") DISK("a") " -drive if=virtio,file=h");
+
+    assert_int_equal(o.devices.virtio_count, 3);
+    for (unsigned i = 0; i < 3; i++) {
+        char name[16];
+
+        snprintf(name, sizeof(name), "virtio-blk%u", i);
+        assert_int_equal(o.devices.virtio[i].kind, VIRTIO_BLK);
+        assert_int_equal(o.devices.virtio[i].slot, 7 - i);
+        assert_string_equal(o.devices.virtio[i].name, name);
+    }
+    /* Names are looked up at the end: a drive may come after its device. */
+    assert_int_equal(o.devices.virtio[0].blk.drive, 1);
+    assert_int_equal(o.devices.virtio[1].blk.drive, 0);
+    assert_int_equal(o.devices.virtio[2].blk.drive, 2);
+}
+
+static void a_bus_is_a_slot(void **state)
+{
+    (void)state;
+    struct options o =
+        parsed("-bios r" DRIVE("a") DRIVE("b")
+                   DRIVE("c") " -device virtio-blk-device,drive=a,bus=virtio-mmio-bus.0,id=x "
+                              "-device virtio-blk-device,drive=b,bus=virtio-mmio-bus.7 "
+                              "-device virtio-blk-device,drive=c");
+
+    assert_int_equal(o.devices.virtio[0].slot, 0);
+    assert_string_equal(o.devices.virtio[0].id, "x");
+    assert_int_equal(o.devices.virtio[1].slot, 7);
+    assert_int_equal(o.devices.virtio[2].slot, 6);
+    assert_null(o.devices.virtio[2].id);
+
+#define BUS(name) "-bios r" DRIVE("a") " -device virtio-blk-device,drive=a,bus=" name
+    assert_refused(BUS("virtio-mmio-bus.8"), "no bus|virtio-mmio-bus.7");
+    assert_refused(BUS("virtio-mmio-bus."), "no bus");
+    assert_refused(BUS("virtio-mmio-bus.11"), "no bus");
+    assert_refused(BUS("virtio-mmio-bus"), "no bus");
+    assert_refused(BUS("pci.0"), "-device virtio-blk-device|'pci.0'");
+    assert_refused("-bios r" DRIVE("a") DRIVE("b")
+                       DISK("a") " -device virtio-blk-device,drive=b,bus=virtio-mmio-bus.7",
+                   "already|virtio-mmio-bus.7");
+}
+
+static void eight_devices_at_most(void **state)
+{
+    (void)state;
+    static const char eight[] =
+        "-bios r -drive if=virtio,file=0 -drive if=virtio,file=1 -drive if=virtio,file=2 "
+        "-drive if=virtio,file=3 -drive if=virtio,file=4 -drive if=virtio,file=5 "
+        "-drive if=virtio,file=6 -drive if=virtio,file=7";
+    struct options o = parsed(eight);
+    char nine[400];
+
+    assert_int_equal(o.devices.virtio_count, 8);
+    assert_int_equal(o.devices.virtio[7].slot, 0);
+    snprintf(nine, sizeof(nine), "%s -device virtio-blk-device", eight);
+    assert_refused(nine, "-device|8 virtio devices");
+}
+
+static void ids_are_unique(void **state)
+{
+    (void)state;
+    assert_refused("-bios r" DRIVE("a")
+                       DRIVE("b") " -device virtio-blk-device,drive=a,id=x -device "
+                                  "virtio-blk-device,drive=b,id=x",
+                   "two devices|id=x");
+    assert_refused("-bios r -device virtio-blk-device,id=", "id is empty");
+}
+
+static void names_are_looked_up(void **state)
+{
+    (void)state;
+    assert_refused("-bios r" DISK("nobody"), "-device virtio-blk-device|nobody");
+    assert_refused("-bios r" DRIVE("a") DISK("a") DISK("a"), "-device virtio-blk-device|a");
+    assert_refused("-bios r -device virtio-blk-device", "-device virtio-blk-device|drive=");
+}
+
+static void what_qemu_has_elsewhere(void **state)
+{
+    (void)state;
+    assert_refused("-device virtio-blk-pci,drive=d", "PCI|virtio-blk-device");
+    assert_refused("-device virtio-blk-pci-non-transitional", "PCI|virtio-blk-device");
+    assert_refused("-device virtio-blk-pci-transitional", "PCI|virtio-blk-device");
+    assert_refused("-device virtio-blk", "PCI|virtio-blk-device");
+    assert_refused("-device virtio-gpu-pci", "QEMU has|virtio-gpu-pci");
+    assert_refused("-device virtio-blk-devcie", "did you mean virtio-blk-device");
+    assert_refused("-device virtio-blk-device,drvie=d", "did you mean drive");
+    assert_refused("-device virtio-blk-device,num-queues=4", "num-queues");
+    assert_refused("-device virtio-blk-device,packed=on", "packed");
+}
+
+static void globals(void **state)
+{
+    (void)state;
+    assert_true(parsed("-bios r").devices.ioeventfd);
+    assert_true(parsed("-bios r -global virtio-mmio.force-legacy=false").devices.ioeventfd);
+    assert_true(parsed("-bios r -global virtio-mmio.ioeventfd=on").devices.ioeventfd);
+    assert_false(parsed("-bios r -global virtio-mmio.ioeventfd=off").devices.ioeventfd);
+    assert_refused("-global virtio-mmio.force-legacy=true", "force-legacy|virtio 1");
+    assert_refused("-global virtio-mmio.ioeventfd=maybe", "ioeventfd|on or off|maybe");
+    assert_refused("-global virtio-mmio.ioeventfd", "ioeventfd needs a value");
+    assert_refused("-global virtio-mmio.ioeventfd=on,force-legacy=off", "on or off");
+    assert_refused("-global virtio-mmio.", "no property");
+    assert_refused("-global virtio-mmio.ioevent=on", "did you mean ioeventfd");
+    assert_refused("-global virtio-blk-device.serial=x", "virtio-mmio.PROPERTY=VALUE");
+    assert_refused("-global x", "'x'");
+    assert_refused("-global ", "''");
+}
+
+static void the_command_line_can_go_without_devices(void **state)
+{
+    (void)state;
+    assert_true(parsed("-bios r").auto_cmdline);
+    assert_false(parsed("-bios r -M microvm,acpi=off,auto-kernel-cmdline=off").auto_cmdline);
+    assert_true(parsed("-bios r -M microvm,acpi=auto,auto-kernel-cmdline=on").auto_cmdline);
+    assert_refused("-bios r -M auto-kernel-cmdline=auto", "on or off");
+}
+
+static void help_is_found(void **state)
+{
+    (void)state;
+    assert_string_equal(parsed("-device help").help_topic, "device");
+    assert_string_equal(parsed("-device virtio-blk-device,help").help_topic, "virtio-blk-device");
+    assert_string_equal(parsed("-h virtio-blk-device").help_topic, "virtio-blk-device");
+    assert_string_equal(parsed("-h virtio-mmio").help_topic, "virtio-mmio");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(devices_fill_the_slots_from_the_last),
+        cmocka_unit_test(a_bus_is_a_slot),
+        cmocka_unit_test(eight_devices_at_most),
+        cmocka_unit_test(ids_are_unique),
+        cmocka_unit_test(names_are_looked_up),
+        cmocka_unit_test(what_qemu_has_elsewhere),
+        cmocka_unit_test(globals),
+        cmocka_unit_test(the_command_line_can_go_without_devices),
+        cmocka_unit_test(help_is_found),
+    };
+    return cmocka_run_group_tests_name("options_device", tests, NULL, NULL);
+}
