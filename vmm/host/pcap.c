@@ -104,9 +104,12 @@ void pcap_close(struct pcap *pcap)
 
 static void end_dump(struct pcap *pcap, int error)
 {
+    bool slow = !pcap->regular && (error == EAGAIN || error == ENOSPC);
+
     if (pcap->regular && ftruncate(pcap->fd, pcap->size) < 0)
-        error = error == ENOSPC ? errno : error;
-    log_say("%s: %s; no more frames are dumped", pcap->file, strerror(error));
+        error = errno;
+    log_say("%s: %s; no more frames are dumped", pcap->file,
+            slow ? "its reader is too slow" : strerror(error));
     close(pcap->fd);
     pcap->fd = -1;
 }
