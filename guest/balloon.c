@@ -15,7 +15,7 @@ static struct {
     struct virtio *dev;
     struct virtio_queue inflate, deflate, stats, reporting;
     uint8_t *chunk[CHUNKS_MAX]; /* all that this driver has allocated; those in the balloon first */
-    unsigned chunks, inflated;
+    unsigned chunks, inflated, reported;
     uint32_t pages[CHUNK_PAGES]; /* the request under way */
     struct virtio_balloon_stat stat[2];
 } balloon;
@@ -77,25 +77,27 @@ static bool tell(struct virtio_queue *queue, const uint8_t *chunk, unsigned infl
     if (!virtio_transfer(queue, &buffer, 1, NULL))
         return false;
     balloon.inflated = inflated;
+    balloon.reported = 0; /* those that were are used again, or are the host's */
     virtio_config_set(balloon.dev, offsetof(struct virtio_balloon_config, actual),
                       balloon_actual());
     return true;
 }
 
-static bool get_chunk(void)
+/* Chunk number AT, which may be the first that is not allocated; NULL: memory is short. */
+static uint8_t *get_chunk(unsigned at)
 {
-    if (balloon.inflated < balloon.chunks)
-        return true;
-    if (balloon.chunks == CHUNKS_MAX || memory_free() < 2 * CHUNK_PAGES * PAGE_SIZE)
-        return false;
-    balloon.chunk[balloon.chunks++] = pages_alloc(CHUNK_PAGES);
-    return true;
+    if (at == balloon.chunks) {
+        if (at == CHUNKS_MAX || memory_free() < 2 * CHUNK_PAGES * PAGE_SIZE)
+            return NULL;
+        balloon.chunk[balloon.chunks++] = pages_alloc(CHUNK_PAGES);
+    }
+    return balloon.chunk[at];
 }
 
 bool balloon_inflate(void)
 {
-    return get_chunk() &&
-           tell(&balloon.inflate, balloon.chunk[balloon.inflated], balloon.inflated + 1);
+    const uint8_t *chunk = get_chunk(balloon.inflated);
+    return chunk && tell(&balloon.inflate, chunk, balloon.inflated + 1);
 }
 
 bool balloon_deflate(void)
@@ -110,11 +112,12 @@ bool balloon_deflate(void)
 
 bool balloon_report(void)
 {
-    if (!get_chunk())
+    const struct virtio_buffer buffer = {get_chunk(balloon.inflated + balloon.reported),
+                                         CHUNK_PAGES * PAGE_SIZE, true};
+    if (!buffer.data || !virtio_transfer(&balloon.reporting, &buffer, 1, NULL))
         return false;
-    const struct virtio_buffer buffer = {balloon.chunk[balloon.inflated], CHUNK_PAGES * PAGE_SIZE,
-                                         true};
-    return virtio_transfer(&balloon.reporting, &buffer, 1, NULL);
+    balloon.reported++;
+    return true;
 }
 
 unsigned balloon_follow(uint64_t ticks)

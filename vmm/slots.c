@@ -23,6 +23,7 @@ static plug_function plug_of(enum virtio_kind kind)
 {
     static const plug_function plugs[VIRTIO_KINDS] = {
         [VIRTIO_BLK] = plug_blk,
+        [VIRTIO_NET] = plug_net,
         [VIRTIO_SERIAL] = plug_serial,
     };
 

@@ -101,6 +101,10 @@ static void notifications(void **state)
     assert_int_equal(f->c.kicks[0], 0);
     assert_int_equal(virtio_pop(&f->c.dev, 0, &f->chain), 0);
     bench_status(&f->b, VIRTIO_STATUS_DRIVER_OK);
+    assert_true(virtio_live(&f->c.dev, 0));
+    assert_false(virtio_live(&f->c.dev, 1)); /* not set up */
+    f->c.dev.queue[2].ready = true;          /* beyond the device's two */
+    assert_false(virtio_live(&f->c.dev, 2));
     bench_notify(&f->b, 0);
     virtio_mmio_notify(&f->b.mmio, 0); /* as an ioeventfd does */
     assert_int_equal(f->c.kicks[0], 2);
@@ -278,7 +282,7 @@ static void reset_in_any_state(void **state)
         assert_int_equal(f->c.resets, 1);
         assert_false(f->b.wires.level);
         assert_int_equal(bench_get(&f->b, VIRTIO_MMIO_STATUS), 0);
-        assert_int_equal(f->b.mmio.driver_features, 0);
+        assert_int_equal(f->c.dev.driver_features, 0);
         virtio_push(&f->c.dev, 0, f->chain.head, 4); /* too late */
         assert_int_equal(bench_used_ring(&f->b, 0)->idx, 0);
         assert_int_equal(f->b.mmio.queue_sel, 0);

@@ -88,6 +88,7 @@ static void widths(void **state)
         assert_int_equal(bench_get(&f->b, VIRTIO_MMIO_STATUS), 0);
     }
     assert_int_equal(bus_read(&f->b.bus, VIRTIO_MMIO_STATUS + 2, 4), UINT32_MAX);
+    assert_true(said(f, "register 0x72 read with 4 bytes: 4, aligned, are expected"));
     bus_write(&f->b.bus, VIRTIO_MMIO_STATUS - 1, 4, 0x100);
     assert_true(said(f, "register 0x6f written with 4 bytes: 4, aligned, are expected"));
     assert_int_equal(bus_read(&f->b.bus, VIRTIO_MMIO_CONFIG_GENERATION, 8), UINT64_MAX);

@@ -281,6 +281,18 @@ static void parts_of_a_queue(void **state)
     }
 }
 
+/* A device may have smaller queues than others. */
+static void size_of_this_queue(void **state)
+{
+    struct fixture *f = *state;
+    struct virtq q;
+    virtq_init(&q, &f->b.mem, 4);
+    for (uint16_t size = 0; size < 20; size++) {
+        q.size = size;
+        assert_int_equal(virtq_start(&q) == 0, size == 1 || size == 2 || size == 4);
+    }
+}
+
 /* Memory does not go away while a queue is ready; if it did, nothing would be touched. */
 static void rings_without_memory(void **state)
 {
@@ -310,6 +322,7 @@ int main(void)
         VIRTQ_TEST(jumps),
         VIRTQ_TEST(more_than_the_queue_in_flight),
         VIRTQ_TEST(parts_of_a_queue),
+        VIRTQ_TEST(size_of_this_queue),
         VIRTQ_TEST(rings_without_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

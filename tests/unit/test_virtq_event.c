@@ -41,6 +41,7 @@ static void kicks_by_event(void **state)
         pop_one(f);
         push_one(f);
         assert_true(virtq_set_kicks(q, true)); /* the second one is there */
+        assert_int_equal(bench_avail_event(&f->b, 0), q->next_avail);
         pop_one(f);
         push_one(f);
         struct virtq_used_elem elem;

@@ -32,13 +32,15 @@
 #define BENCH_CHECK(condition) assert_true(condition)
 #endif
 
-#define BENCH_RAM          0x100000ull /* bytes from 0 on */
-#define BENCH_MORE         0x10000ull  /* bytes of RAM behind, and of ROM behind that */
+#ifndef BENCH_RAM              /* a fuzzer is faster with less */
+#define BENCH_RAM  0x100000ull /* bytes from 0 on */
+#define BENCH_MORE 0x10000ull  /* bytes of RAM behind, and of ROM behind that */
+#define BENCH_DATA 0x50000ull
+#endif
 #define BENCH_ROM          (BENCH_RAM + BENCH_MORE)
 #define BENCH_END          (BENCH_ROM + BENCH_MORE)
 #define BENCH_QUEUES       0x10000ull
 #define BENCH_QUEUE_STRIDE 0x3000ull /* descriptors, +0x1000 available ring, +0x2000 used ring */
-#define BENCH_DATA         0x50000ull
 #define BENCH_LOG          16384
 
 struct bench_queue {

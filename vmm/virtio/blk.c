@@ -149,13 +149,15 @@ static void remark_failure(const struct virtio_blk *blk, const struct block_requ
     static const char *const texts[] = {
         [BLOCK_READ] = "read of sector %llu failed: errno %llu",
         [BLOCK_WRITE] = "write of sector %llu failed: errno %llu",
-        [BLOCK_FLUSH] = "flush (%llu) failed: errno %llu",
         [BLOCK_DISCARD] = "discard at sector %llu failed: errno %llu",
         [BLOCK_WRITE_ZEROES] = "write zeroes at sector %llu failed: errno %llu",
     };
 
-    virtio_remark(&blk->dev, texts[request->op], request->offset / VIRTIO_BLK_SECTOR,
-                  (uint64_t)request->error, 0);
+    if (request->op == BLOCK_FLUSH)
+        virtio_remark(&blk->dev, "flush failed: errno %llu", (uint64_t)request->error, 0, 0);
+    else
+        virtio_remark(&blk->dev, texts[request->op], request->offset / VIRTIO_BLK_SECTOR,
+                      (uint64_t)request->error, 0);
 }
 
 /* The backend gives requests back: all of them reach the driver at once. */

@@ -43,7 +43,6 @@ static void clear(struct virtio_mmio *mmio)
 {
     acknowledge(mmio, UINT32_MAX);
     mmio->device_sel = mmio->driver_sel = mmio->queue_sel = 0;
-    mmio->driver_features = 0;
 }
 
 static uint32_t read_register(const struct virtio_mmio *mmio, uint64_t offset)
@@ -112,20 +111,8 @@ static void write_driver_features(struct virtio_mmio *mmio, uint32_t value)
                       mmio->driver_sel, 0, 0);
     } else {
         unsigned shift = 32 * mmio->driver_sel;
-        mmio->driver_features &= ~((uint64_t)UINT32_MAX << shift);
-        mmio->driver_features |= (uint64_t)value << shift;
-    }
-}
-
-static void write_status(struct virtio_mmio *mmio, uint8_t status)
-{
-    struct virtio_device *dev = mmio->dev;
-    if (!(dev->status & VIRTIO_STATUS_FEATURES_OK)) {
-        dev->driver_features = mmio->driver_features;
-    }
-    virtio_set_status(dev, status);
-    if (status == 0) {
-        clear(mmio);
+        mmio->dev->driver_features &= ~((uint64_t)UINT32_MAX << shift);
+        mmio->dev->driver_features |= (uint64_t)value << shift;
     }
 }
 
@@ -232,7 +219,10 @@ static void write_register(struct virtio_mmio *mmio, uint64_t offset, uint32_t v
         acknowledge(mmio, value);
         break;
     case VIRTIO_MMIO_STATUS:
-        write_status(mmio, (uint8_t)value);
+        virtio_set_status(mmio->dev, (uint8_t)value);
+        if ((uint8_t)value == 0) {
+            clear(mmio);
+        }
         break;
     case VIRTIO_MMIO_SHM_SEL:
         break; /* there is no shared memory to select */

@@ -14,7 +14,6 @@ struct virtio_mmio {
                                   change of it, so that an edge can be made of each */
     uint32_t interrupt_status; /* VIRTIO_MMIO_INT_... */
     uint32_t device_sel, driver_sel, queue_sel;
-    uint64_t driver_features; /* as written so far */
 };
 
 extern const struct device_ops virtio_mmio_ops; /* dev is a struct virtio_mmio */

@@ -53,7 +53,7 @@ struct virtio_device {
     struct device_remark remark;
     struct virtio_transport transport; /* set by the transport */
     uint64_t features;                 /* offered; virtio_init() adds the common ones */
-    uint64_t driver_features;          /* what the driver accepted; valid once FEATURES_OK */
+    uint64_t driver_features;          /* what the driver accepts; settled once FEATURES_OK */
     uint8_t status;                    /* VIRTIO_STATUS_... */
     uint8_t config_generation;
     unsigned queue_count;

@@ -256,8 +256,9 @@ int virtq_flush(struct virtq *q, uint16_t count)
     }
     q->next_used = (uint16_t)(q->next_used + count);
     q->in_flight = (uint16_t)(q->in_flight - count);
-    /* Release: the driver sees the entries, and the data, before the index. */
-    __atomic_store_n(&used->idx, q->next_used, __ATOMIC_RELEASE);
+    /* The driver sees the entries, and the data, before the index.  More than a release is needed
+     * for the sake of virtq_wants_interrupt(). */
+    __atomic_store_n(&used->idx, q->next_used, __ATOMIC_SEQ_CST);
     return 0;
 }
 
@@ -276,13 +277,13 @@ bool virtq_wants_interrupt(struct virtq *q)
         return false;
     }
     /* The driver sets used_event (or the flag), then looks at used.idx; the device the other way
-     * round.  Without a full barrier on both sides each could miss what the other wrote. */
-    __atomic_thread_fence(__ATOMIC_SEQ_CST);
+     * round.  Unless both are sequentially consistent (the store of used.idx in virtq_flush(), and
+     * the load here), each could miss what the other wrote, and both would wait. */
     if (q->event_idx) {
-        uint16_t used_event = __atomic_load_n(&avail->ring[q->size], __ATOMIC_RELAXED);
+        uint16_t used_event = __atomic_load_n(&avail->ring[q->size], __ATOMIC_SEQ_CST);
         return virtq_event_passed(used_event, q->next_used, before);
     }
-    return !(__atomic_load_n(&avail->flags, __ATOMIC_RELAXED) & VIRTQ_AVAIL_NO_INTERRUPT);
+    return !(__atomic_load_n(&avail->flags, __ATOMIC_SEQ_CST) & VIRTQ_AVAIL_NO_INTERRUPT);
 }
 
 bool virtq_set_kicks(struct virtq *q, bool on)
@@ -294,17 +295,14 @@ bool virtq_set_kicks(struct virtq *q, bool on)
     }
     q->kicks = on;
     if (!q->event_idx) {
-        __atomic_store_n(&used->flags, on ? 0 : VIRTQ_USED_NO_NOTIFY, __ATOMIC_RELAXED);
+        __atomic_store_n(&used->flags, on ? 0 : VIRTQ_USED_NO_NOTIFY, __ATOMIC_SEQ_CST);
     } else if (on) {
         uint16_t *avail_event = (uint16_t *)&used->ring[q->size];
-        __atomic_store_n(avail_event, q->next_avail, __ATOMIC_RELAXED);
+        __atomic_store_n(avail_event, q->next_avail, __ATOMIC_SEQ_CST);
     } /* off: avail_event stays behind, where the driver's index does not pass again soon */
-    if (!on) {
-        return false;
-    }
-    /* As in virtq_wants_interrupt(): publish the wish, then look. */
-    __atomic_thread_fence(__ATOMIC_SEQ_CST);
-    return __atomic_load_n(&avail->idx, __ATOMIC_RELAXED) != q->next_avail;
+
+    /* As in virtq_wants_interrupt(): say the wish first, then look. */
+    return on && __atomic_load_n(&avail->idx, __ATOMIC_SEQ_CST) != q->next_avail;
 }
 
 /* Copies between LEN bytes at BYTES and COUNT entries of IOV, from their byte OFFSET on. */
