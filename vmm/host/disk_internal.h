@@ -34,6 +34,7 @@ struct disk_pool {
     struct block_client client;
     struct request_list pending, completed;
     unsigned threads, idle, busy;
+    unsigned held;   /* completed ones that wait for the next of their kind */
     bool delivering; /* a thread is on its way to the client with what is completed */
     bool ending;
     pthread_t thread[DISK_THREADS];

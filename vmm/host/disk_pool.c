@@ -7,6 +7,12 @@
 
 #include <errno.h>
 #include <signal.h>
+#include <time.h>
+
+/* A request that took less than this came out of memory, and the next one like it will too: the way
+ * to the client can wait for it, and for a few more. */
+#define QUICK_NS 20000
+#define HELD_MAX 8
 
 static void append(struct request_list *list, struct block_request *request)
 {
@@ -34,10 +40,28 @@ static struct block_request *take_all(struct request_list *list)
     return request;
 }
 
+static uint64_t now_ns(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+}
+
+/* REQUEST is completed and took NS. True if it can wait for what this thread does next. */
+static bool hold(struct disk_pool *pool, const struct block_request *request, uint64_t ns)
+{
+    const struct block_request *next = pool->pending.first;
+
+    return ns < QUICK_NS && next && next->op == request->op &&
+           (next->op == BLOCK_READ || next->op == BLOCK_WRITE) && ++pool->held < HELD_MAX;
+}
+
 /* Takes what is completed to the client. The pool's lock is held before and after, not meanwhile. */
 static void deliver(struct disk_pool *pool)
 {
     pool->delivering = true;
+    pool->held = 0;
     while (pool->completed.first) {
         pthread_mutex_unlock(&pool->lock);
         pthread_mutex_lock(pool->device_lock);
@@ -104,12 +128,18 @@ static void *work(void *opaque)
         if (pool->pending.first)
             summon(disk);
         pthread_mutex_unlock(&pool->lock);
+
+        uint64_t begun = now_ns();
+
         request->error = disk_perform(disk, request);
+
+        uint64_t ns = now_ns() - begun;
+
         pthread_mutex_lock(&pool->lock);
         append(&pool->completed, request);
         if (--pool->busy == 0)
             pthread_cond_signal(&pool->quiet);
-        if (!pool->delivering)
+        if (!pool->delivering && !hold(pool, request, ns))
             deliver(pool);
     }
     pthread_mutex_unlock(&pool->lock);
