@@ -22,9 +22,8 @@ typedef int (*plug_function)(struct plugged *out, const struct plug_site *site,
 static plug_function plug_of(enum virtio_kind kind)
 {
     static const plug_function plugs[VIRTIO_KINDS] = {
-        [VIRTIO_BLK] = plug_blk,
-        [VIRTIO_NET] = plug_net,
-        [VIRTIO_SERIAL] = plug_serial,
+        [VIRTIO_BLK] = plug_blk, [VIRTIO_NET] = plug_net,         [VIRTIO_SERIAL] = plug_serial,
+        [VIRTIO_RNG] = plug_rng, [VIRTIO_BALLOON] = plug_balloon,
     };
 
     return plugs[kind];
