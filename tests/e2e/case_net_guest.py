@@ -1,115 +1,15 @@
-"""The guest's network stack, on each VMM's virtio-net: through libslirp to the host, and by itself
-against frames that the test makes.
+"""The guest's network stack, on each VMM's virtio-net: through libslirp to the host, against frames
+that the test makes, and from guest to guest.
 """
 import os
 import re
-import select
 import socket
 import struct
-import subprocess
 import threading
-import time
 
-from harness import (DEBUG_EXIT, QEMU, Failed, boot, case, environment, expect, expect_status, expect_text,
-                     guest_command, scratch, text)
-
-DONE = 1  # the status of isa-debug-exit for "poweroff"
-CARD = ("-device", "virtio-net-device,netdev=n")
-
-
-class Guest:
-    """A guest that runs while the test talks to it. Ends with the with block."""
-
-    def __init__(self, binary, commands, options):
-        self.command = guest_command(binary, append=f"run={commands}", options=(*DEBUG_EXIT, *options))
-        self.out = b""
-
-    def __enter__(self):
-        self.process = subprocess.Popen(self.command, env=environment(), stdin=subprocess.PIPE,
-                                        stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-        return self
-
-    def __exit__(self, *_):
-        self.process.kill()
-        self.process.communicate()
-
-    def __str__(self):
-        return f"$ {' '.join(self.command)}\n--- stdout\n{text(self.out)[-4000:]}"
-
-    def _read(self, until):
-        left = until - time.monotonic()
-        if left <= 0 or not select.select([self.process.stdout], [], [], left)[0]:
-            raise Failed(f"the guest says no more\n{self}")
-        return os.read(self.process.stdout.fileno(), 65536)
-
-    def wait_for(self, pattern, timeout=60):
-        until = time.monotonic() + timeout
-        while not re.search(pattern, text(self.out)):
-            more = self._read(until)
-            expect(more, f"the guest ended before it said: {pattern}", self)
-            self.out += more
-
-    def end(self, timeout=60):
-        """Waits until the guest has powered off."""
-        until = time.monotonic() + timeout
-        while more := self._read(until):
-            self.out += more
-        status = self.process.wait(10)
-        err = text(self.process.stderr.read())
-        expect(status == DONE, f"expected exit status {DONE}, not {status}\n{err}", self)
-
-
-def free_port():
-    """A port that is free on 127.0.0.1, for UDP and TCP."""
-    for _ in range(100):
-        with socket.socket() as tcp, socket.socket(type=socket.SOCK_DGRAM) as udp:
-            tcp.bind(("127.0.0.1", 0))
-            try:
-                udp.bind(tcp.getsockname())
-            except OSError:
-                continue
-            return tcp.getsockname()[1]
-    raise Failed("no free port")
-
-
-def user(port=None, guest_port=7, extra=""):
-    forward = "".join(f",hostfwd={kind}:127.0.0.1:{port}-:{guest_port}" for kind in ("udp", "tcp")) if port else ""
-    return ("-netdev", f"user,id=n{forward}{extra}", *CARD)
-
-
-def frames(path):
-    """The frames of a pcap file."""
-    with open(path, "rb") as file:
-        data = file.read()
-    expect(struct.unpack_from("<I", data)[0] == 0xa1b2c3d4, f"{path}: not a pcap file")
-    at, found = 24, []
-    while at < len(data):
-        size = struct.unpack_from("<I", data, at + 8)[0]
-        found.append(data[at + 16:at + 16 + size])
-        at += 16 + size
-    return found
-
-
-def checksum(data):
-    data += b"\0" * (len(data) % 2)
-    total = sum(struct.unpack(f">{len(data) // 2}H", data))
-    while total >> 16:
-        total = (total & 0xffff) + (total >> 16)
-    return total ^ 0xffff
-
-
-def ip_payload(frame):
-    return frame[34:14 + struct.unpack_from(">H", frame, 16)[0]]
-
-
-def check_sums(frame):
-    """The checksums of an IPv4 frame are right."""
-    expect(checksum(frame[14:34]) == 0, f"a wrong IP checksum: {frame.hex()}")
-    part = ip_payload(frame)
-    if frame[23] == 17 and part[6:8] == b"\0\0":
-        return  # sent without one
-    pseudo = frame[26:34] + struct.pack(">HH", frame[23], len(part)) if frame[23] in (6, 17) else b""
-    expect(checksum(pseudo + part) == 0, f"a wrong checksum behind the IP header: {frame.hex()}")
+from harness import DEBUG_EXIT, QEMU, boot, case, expect, expect_status, expect_text, scratch, text
+from networks import (DONE, Guest, SocketWire, TapWire, check_sums, frames, free_port, in_namespace, ip_payload,
+                      need_slirp, tap_options, user)
 
 
 def dhcp_and_ping(binary):
@@ -228,52 +128,8 @@ def no_card(binary):
     expect_text(ended.out, r"^net: this machine has no network card \(-device virtio-net-device\)\r?$", ended)
 
 
-for _label, _function in (("dhcp and ping", dhcp_and_ping), ("UDP echo through hostfwd", udp_echo),
-                          ("TCP echo through hostfwd", tcp_echo), ("echo until a key is pressed", until_a_key),
-                          ("bad usage", bad_usage), ("no card", no_card)):
-    case("qemu", f"guest's network: {_label}")(lambda _binary, function=_function: function(QEMU))
-
-
-class Wire:
-    """The other end of the guest's network: each datagram is a frame."""
-
-    MAC, GUEST_MAC = bytes.fromhex("020000000001"), bytes.fromhex("525400123456")
-    IP, GUEST_IP = socket.inet_aton("10.1.1.1"), socket.inet_aton("10.1.1.2")
-
-    def __init__(self):
-        self.socket = socket.socket(type=socket.SOCK_DGRAM)
-        self.socket.bind(("127.0.0.1", 0))
-        self.socket.settimeout(30)
-        self.port, self.guest_port = self.socket.getsockname()[1], free_port()
-
-    def options(self):
-        return ("-netdev", f"socket,id=n,udp=127.0.0.1:{self.port},localaddr=127.0.0.1:{self.guest_port}", *CARD)
-
-    def send(self, frame):
-        self.socket.sendto(frame, ("127.0.0.1", self.guest_port))
-
-    def receive(self):
-        return self.socket.recv(2000)
-
-    def arp(self, operation, target=GUEST_IP):
-        return (b"\xff" * 6 + self.MAC + struct.pack(">HHHBBH", 0x0806, 1, 0x0800, 6, 4, operation) + self.MAC +
-                self.IP + bytes(6) + target)
-
-    def ip(self, protocol, part, total=None, fragment=0, ttl=64, source=IP):
-        head = struct.pack(">BBHHHBBH4s4s", 0x45, 0, total or 20 + len(part), 1, fragment, ttl, protocol, 0, source,
-                           self.GUEST_IP)
-        head = head[:10] + struct.pack(">H", checksum(head)) + head[12:]
-        return self.GUEST_MAC + self.MAC + b"\x08\x00" + head + part
-
-    def ping(self, sequence, data=b"kvmlens"):
-        part = struct.pack(">BBHHH", 8, 0, 0, 77, sequence) + data
-        return part[:2] + struct.pack(">H", checksum(part)) + part[4:]
-
-
-@case("qemu", "guest's network: it answers ARP and ping")
-def answers(_binary):
-    wire = Wire()
-    with Guest(QEMU, "net+ip+10.1.1.2/24,net+echo+7+1,net+stats,poweroff", wire.options()) as guest:
+def answers(binary, wire):
+    with Guest(binary, "net+ip+10.1.1.2/24,net+echo+7+1,net+stats,poweroff", wire.options) as guest:
         guest.wait_for("echo at port 7")
         wire.send(wire.arp(1))
         reply = wire.receive()
@@ -291,9 +147,7 @@ def answers(_binary):
         guest.end()
 
 
-@case("qemu", "guest's network: hostile frames do it no harm")
-def hostile_frames(_binary):
-    wire = Wire()
+def hostile_frames(binary, wire):
     good = wire.ip(1, wire.ping(1))
     bad = [good[:10], good[:14], good[:20], good[:33], wire.arp(1)[:30], good + bytes(2000)[:1600 - len(good)],
            wire.ip(1, wire.ping(1), total=9), wire.ip(1, wire.ping(1), total=1500), wire.ip(1, b"\x08\0"),
@@ -303,7 +157,7 @@ def hostile_frames(_binary):
            wire.ip(17, struct.pack(">HHHH", 9, 10, 8, 0)), wire.ip(6, bytes(20)), wire.ip(6, bytes(12) + b"\xf0" + bytes(7)),
            wire.ip(1, wire.ping(1), source=b"\xff" * 4), wire.ip(1, wire.ping(1), source=wire.GUEST_IP),
            good[:24] + b"\x12\x34" + good[26:], good[:14] + b"\x4f" + good[15:], good[:14] + b"\x65" + good[15:]]
-    with Guest(QEMU, "net+ip+10.1.1.2/24,net+echo+7+1,net+stats,poweroff", wire.options()) as guest:
+    with Guest(binary, "net+ip+10.1.1.2/24,net+echo+7+1,net+stats,poweroff", wire.options) as guest:
         guest.wait_for("echo at port 7")
         for frame in bad:
             wire.send(frame)
@@ -317,3 +171,46 @@ def hostile_frames(_binary):
         expect_text(text(guest.out), r"^net: echoed 1 datagrams", guest)
         for counter in ("not for this machine", "malformed", "bad checksum", "fragment or IP options", "nobody listens"):
             expect_text(text(guest.out), rf"^net: +[1-9]\d* dropped, {counter}\r?$", guest)
+
+
+def two_guests(binary):
+    """On one bridge: the one serves, the other asks."""
+    with Guest(binary, "net+ip+10.9.0.1/24,net+echo+7+1,poweroff", tap_options(0)) as server:
+        server.wait_for("echo at port 7")
+        with Guest(binary, "net+ip+10.9.0.2/24,net+ping+10.9.0.1,net+udp+10.9.0.1+7+over+the+bridge,poweroff",
+                   tap_options(1)) as client:
+            client.end()
+            expect_text(text(client.out), r"^ping 10\.9\.0\.1: 3 sent, 3 answered\r?$", client)
+            expect_text(text(client.out), r"^udp: 15 bytes from 10\.9\.0\.1, port 7: over the bridge\r?$", client)
+        server.end()
+        expect_text(text(server.out), r"^net: echoed 1 datagrams", server)
+
+
+def both(label, function, asan=True):
+    """FUNCTION for kvmlens and for QEMU."""
+    case("kvm", f"guest's network: {label}", asan=asan)(function)
+    case("qemu", f"guest's network: {label}")(lambda _binary: function(QEMU))
+
+
+def with_slirp(function):
+    def checked(binary):
+        if binary != QEMU:
+            need_slirp()
+        function(binary)
+    return checked
+
+
+def on_tap(function):
+    return lambda binary: in_namespace(lambda: function(binary))
+
+
+for _label, _function in (("dhcp and ping", dhcp_and_ping), ("UDP echo through hostfwd", udp_echo),
+                          ("TCP echo through hostfwd", tcp_echo), ("echo until a key is pressed", until_a_key),
+                          ("bad usage", bad_usage)):
+    both(_label, with_slirp(_function))
+both("no card", no_card)
+both("two guests on a bridge", on_tap(two_guests))
+for _label, _function in (("it answers ARP and ping", answers), ("hostile frames do it no harm", hostile_frames)):
+    both(f"{_label}, on a tap", on_tap(lambda binary, function=_function: function(binary, TapWire())))
+    case("qemu", f"guest's network: {_label}, on a socket")(
+        lambda _binary, function=_function: function(QEMU, SocketWire()))

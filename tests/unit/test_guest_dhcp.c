@@ -224,13 +224,34 @@ static void short_messages(void **state)
     }
 }
 
+/* The longest frame there is, with an option at its end that says it goes on. */
+static void option_over_the_end(void **state)
+{
+    struct client c;
+    struct frame *frame = malloc(sizeof(*frame));
+    (void)state;
+    assert_non_null(frame);
+    start(&c);
+    make(frame, OFFER, OFFERED, good, sizeof(good) - 1);
+    uint8_t *end = (uint8_t *)(frame + 1);
+    end[-2] = 51;
+    end[-1] = 4;
+    frame->ip.length = swap16(IP_MTU);
+    frame->udp.length = swap16(IP_MTU - IP_HEADER);
+    make_sums(frame, IP_MTU - IP_HEADER);
+    assert_int_equal(net_input(&c.b.net, frame, FRAME_MAX), 0);
+    assert_int_equal(c.dhcp.state, DHCP_DISCOVER);
+    assert_int_equal(c.b.net.count[NET_MALFORMED], 1);
+    free(frame);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(gets_an_address),     cmocka_unit_test(silence),
         cmocka_unit_test(request_is_repeated), cmocka_unit_test(is_refused),
         cmocka_unit_test(bad_offers),          cmocka_unit_test(not_for_us),
-        cmocka_unit_test(short_messages),
+        cmocka_unit_test(short_messages),      cmocka_unit_test(option_over_the_end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
