@@ -47,6 +47,12 @@ static void attack_message_size(unsigned q)
     send_control(0, VIRTIO_CONSOLE_DEVICE_READY, 1, 0xffffffff);
 }
 
+/* The device answers with a message for each port. */
+static void ask(void)
+{
+    send_control(0, VIRTIO_CONSOLE_DEVICE_READY, 1, sizeof(control));
+}
+
 /* The device's messages want a place in the control queue that is too small for them. */
 static void attack_control_in(unsigned q)
 {
@@ -54,11 +60,11 @@ static void attack_control_in(unsigned q)
     for (unsigned i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
         describe(q, i, data, sizes[i], WRITE, 0);
         offer(q, i);
-        send_control(0, VIRTIO_CONSOLE_DEVICE_READY, 1, sizeof(control));
+        ask();
         send_control(0, VIRTIO_CONSOLE_PORT_READY, 1, sizeof(control));
     }
     for (unsigned i = 0; i < 2 * ENTRIES; i++) /* more than there is room for */
-        send_control(0, VIRTIO_CONSOLE_DEVICE_READY, 1, sizeof(control));
+        ask();
 }
 
 /* All ports' queues lie on one another. */
@@ -94,9 +100,9 @@ void lesson(void)
     attack_all(from_device, 1, VIRTIO_CONSOLE_CONTROL_RX);
     attack_all(out, 1, OUT);
     attack_all(generic_attacks, GENERIC_ATTACKS, VIRTIO_CONSOLE_CONTROL_TX);
-    attack_all(generic_attacks, GENERIC_ATTACKS, VIRTIO_CONSOLE_CONTROL_RX);
     attack_all(generic_attacks, GENERIC_ATTACKS, OUT);
-    attack_all(generic_attacks, GENERIC_ATTACKS, VIRTIO_CONSOLE_PORT_RX(0));
+    stir = ask;
+    attack_all(generic_attacks, GENERIC_ATTACKS, VIRTIO_CONSOLE_CONTROL_RX);
     wanted_features = 0; /* one port, as before there were several */
     begin();
     describe(OUT, 0, "well\n", 5, 0, 0);

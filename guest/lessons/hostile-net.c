@@ -106,6 +106,7 @@ void lesson(void)
     attack_all(sent, sizeof(sent) / sizeof(sent[0]), VIRTIO_NET_TX);
     attack_all(received, sizeof(received) / sizeof(received[0]), VIRTIO_NET_RX);
     attack_all(generic_attacks, GENERIC_ATTACKS, VIRTIO_NET_TX);
+    stir = ask;
     attack_all(generic_attacks, GENERIC_ATTACKS, VIRTIO_NET_RX);
     begin();
     describe(VIRTIO_NET_RX, 0, data + 4096, 2048, WRITE, 0);

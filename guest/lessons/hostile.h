@@ -43,7 +43,7 @@ __asm__(".section .note.pvh, \"a\", @note; .long 4, 8, 18; .asciz \"Xen\"; .quad
 
 #define ENTRIES   16
 #define QUEUES    4
-#define POLLS     20000 /* for which a device has time to answer an attack */
+#define POLLS     6000 /* for which a device has time to answer an attack */
 #define POLLS_RNG 20000000
 #define NEXT      VIRTQ_DESC_NEXT
 #define WRITE     VIRTQ_DESC_WRITE
@@ -70,6 +70,8 @@ static volatile struct queue queue[QUEUES], rng_queue;
 static volatile uint8_t data[65536], rng_bytes[8];
 static volatile uint8_t *victim, *rng; /* the registers */
 static uint32_t wanted_features;       /* of the victim, the first 32 */
+static void (*stir)(
+    void); /* makes the device look into the attacked queue; NULL: it does by itself */
 
 static inline uint32_t get(volatile uint8_t *regs, unsigned reg)
 {
@@ -254,6 +256,8 @@ static inline void attack_all(const struct attack *attacks, unsigned count, unsi
         print(attacks[i].what);
         begin();
         attacks[i].make(q);
+        if (stir)
+            stir();
         const char *outcome = "no answer";
         if (answers(q, 1, POLLS))
             outcome = "answered";

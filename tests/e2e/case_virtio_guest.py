@@ -9,7 +9,7 @@ import socket
 import struct
 import subprocess
 
-from harness import (DEBUG_EXIT, QEMU, Skip, case, environment, expect, expect_status, expect_text, golden,
+from harness import (DEBUG_EXIT, QEMU, QEMU_KVM, Failed, Skip, case, environment, expect, expect_status, expect_text, golden,
                      guest_command, run, scratch, text)
 
 SECTOR = 512
@@ -58,11 +58,11 @@ def lesson(binary, name, options, status=0, debug_exit=False):
 
 
 def both(label, **keywords):
-    """Adds FUNCTION as a case for kvmlens, and for QEMU."""
+    """Adds FUNCTION as a case for kvmlens, and for QEMU with either accelerator."""
     def add(function):
-        for group in ("qemu",):
+        for group in ("kvm", "qemu", "qemu-kvm"):
             def adapted(binary, group=group):
-                function(QEMU if group == "qemu" else binary, **keywords)
+                function({"qemu": QEMU, "qemu-kvm": QEMU_KVM}.get(group, binary), **keywords)
             case(group, f"virtio: {label}")(adapted)
         return function
     return add
@@ -269,7 +269,7 @@ def connect(path):
             return peer
         except OSError:
             run(["sleep", "0.01"])
-    raise Skip(f"nobody listens on {path}")
+    raise Failed(f"nobody listens on {path}")
 
 
 @both("without devices each command says so")
@@ -316,7 +316,7 @@ def lesson_with_device(binary, name):
 @both("hostile guest: the network", name="net")
 def hostile(binary, name):
     """QEMU's outcomes are of its own; what counts is that the VMM lives and the other device works."""
-    if name == "net" and binary == QEMU:
+    if name == "net" and binary in (QEMU, QEMU_KVM):
         raise Skip("QEMU 7.2 aborts: a frame whose length the guest has not told right fails an assertion of iov_copy()")
     with scratch() as folder:
         options = lesson_options(folder)[f"virtio-{name}"]
