@@ -10,6 +10,8 @@
 
 #include "options_internal.h"
 
+#define DEVICE_PROPERTIES_MAX 96 /* of one kind, with those of all kinds */
+
 enum device_sort { DEVICE_DEBUG_EXIT, DEVICE_VIRTIO, DEVICE_CONSOLE_PORT };
 
 /* What a device refers to by name: drive=, netdev=, chardev=, rng=. */

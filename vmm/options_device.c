@@ -11,8 +11,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#define PROPERTIES_MAX 64 /* of one kind, with those of all kinds */
-
 static bool asks_help(const char *argument)
 {
     return strcmp(argument, "help") == 0 || strcmp(argument, "?") == 0;
@@ -127,11 +125,11 @@ static int parse_properties(struct option_parser *parser, const struct device_ki
                             const struct property *base, char *properties)
 {
     const struct property *const tables[] = {kind->properties, base};
-    struct property all[PROPERTIES_MAX + 1] = {0};
+    struct property all[DEVICE_PROPERTIES_MAX + 1] = {0};
     unsigned count = 0;
 
     for (unsigned i = 0; i < 2; i++)
-        for (const struct property *p = tables[i]; p->name && count < PROPERTIES_MAX; p++)
+        for (const struct property *p = tables[i]; p->name && count < DEVICE_PROPERTIES_MAX; p++)
             all[count++] = *p;
     return properties ? properties_parse(parser, all, NULL, kind->name, properties) : 0;
 }

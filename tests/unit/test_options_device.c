@@ -3,6 +3,7 @@
  * mistake is told.
  */
 #include "command_line.h"
+#include "options_backends.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -77,12 +78,12 @@ static void a_bus_is_a_slot(void **state)
     assert_int_equal(o.devices.virtio[2].slot, 6);
     assert_null(o.devices.virtio[2].id);
 
-#define BUS(name) "-bios r" DRIVE("a") " -device virtio-blk-device,drive=a,bus=" name
-    assert_refused(BUS("virtio-mmio-bus.8"), "no bus|virtio-mmio-bus.7");
-    assert_refused(BUS("virtio-mmio-bus."), "no bus");
-    assert_refused(BUS("virtio-mmio-bus.11"), "no bus");
-    assert_refused(BUS("virtio-mmio-bus"), "no bus");
-    assert_refused(BUS("pci.0"), "-device virtio-blk-device|'pci.0'");
+#define SLOT(name) "-bios r" DRIVE("a") " -device virtio-blk-device,drive=a,bus=" name
+    assert_refused(SLOT("virtio-mmio-bus.8"), "no bus|virtio-mmio-bus.7");
+    assert_refused(SLOT("virtio-mmio-bus."), "no bus");
+    assert_refused(SLOT("virtio-mmio-bus.11"), "no bus");
+    assert_refused(SLOT("virtio-mmio-bus"), "no bus");
+    assert_refused(SLOT("pci.0"), "-device virtio-blk-device|'pci.0'");
     assert_refused("-bios r" DRIVE("a") DRIVE("b")
                        DISK("a") " -device virtio-blk-device,drive=b,bus=virtio-mmio-bus.7",
                    "already|virtio-mmio-bus.7");
@@ -120,6 +121,70 @@ static void names_are_looked_up(void **state)
     assert_refused("-bios r" DISK("nobody"), "-device virtio-blk-device|nobody");
     assert_refused("-bios r" DRIVE("a") DISK("a") DISK("a"), "-device virtio-blk-device|a");
     assert_refused("-bios r -device virtio-blk-device", "-device virtio-blk-device|drive=");
+}
+
+/* The ports of the serial device NTH (0 up) of LINE. */
+static struct serial_bus_option bus_of(const char *line, unsigned nth)
+{
+    struct options o = parsed(line);
+
+    for (unsigned i = 0; i < o.devices.virtio_count; i++)
+        if (o.devices.virtio[i].kind == VIRTIO_SERIAL && nth-- == 0)
+            return o.devices.virtio[i].serial;
+    fail_msg("%s: there is no such device", line);
+    return (struct serial_bus_option){0};
+}
+
+#define CHARDEV(id) " -chardev null,id=" id
+#define BUS(more)   " -device virtio-serial-device" more
+#define PORT(more)  " -device virtserialport" more
+
+static void ports_find_their_bus(void **state)
+{
+    (void)state;
+    const char *two = "-bios r" CHARDEV("a") CHARDEV("b") BUS("") BUS(",id=s")
+        PORT(",chardev=a,name=x,bus=s.0") " -device virtconsole,chardev=b";
+
+    assert_int_equal(bus_of(two, 0).port_count, 1);
+    assert_true(bus_of(two, 0).port[0].console);
+    assert_int_equal(bus_of(two, 0).port[0].chardev, 1);
+    assert_int_equal(bus_of(two, 1).port_count, 1);
+    assert_false(bus_of(two, 1).port[0].console);
+    assert_int_equal(bus_of(two, 1).port[0].chardev, 0);
+
+    two = "-bios r" CHARDEV("a") BUS(",id=s") BUS("") BUS("")
+        PORT(",chardev=a,name=x,bus=virtio-serial-bus.1");
+    assert_int_equal(bus_of(two, 2).port_count, 1);
+
+    assert_refused("-bios r" CHARDEV("a") PORT(",chardev=a,name=x") BUS(""),
+                   "-device virtserialport|before");
+    assert_refused("-bios r" CHARDEV("a") BUS(",id=s") PORT(",chardev=a,name=x,bus=s.1"), "'s.1'");
+    assert_refused("-bios r" CHARDEV("a") BUS(",id=s") PORT(",chardev=a,name=x,bus=s"), "'s'");
+    assert_refused("-bios r" CHARDEV("a") BUS(",id=s") PORT(",chardev=a,name=x,id=s"), "id=s");
+    assert_refused("-bios r" BUS("") PORT(",chardev=nobody,name=x"), "nobody");
+    assert_refused("-bios r" CHARDEV("a") BUS("") PORT(",chardev=a,name=x")
+                       PORT(",chardev=a,name=y"),
+                   "-device virtserialport|'a'");
+    assert_refused("-bios r" BUS("") PORT("") PORT("") PORT("") PORT("") PORT("") PORT("") PORT("")
+                       PORT("") PORT(""),
+                   "8 ports");
+}
+
+/* No property is lost where a kind's own meet those of all kinds. */
+static void every_property_has_room(void **state)
+{
+    (void)state;
+    for (const struct device_kind *kind = device_kinds; kind->name; kind++) {
+        const struct property *base =
+            kind->sort == DEVICE_VIRTIO ? virtio_properties : console_port_base_properties;
+        unsigned count = 0;
+
+        for (const struct property *p = kind->properties; p->name; p++)
+            count++;
+        for (const struct property *p = base; p->name; p++)
+            count++;
+        assert_in_range(count, 1, DEVICE_PROPERTIES_MAX);
+    }
 }
 
 static void what_qemu_has_elsewhere(void **state)
@@ -180,6 +245,8 @@ int main(void)
         cmocka_unit_test(eight_devices_at_most),
         cmocka_unit_test(ids_are_unique),
         cmocka_unit_test(names_are_looked_up),
+        cmocka_unit_test(ports_find_their_bus),
+        cmocka_unit_test(every_property_has_room),
         cmocka_unit_test(what_qemu_has_elsewhere),
         cmocka_unit_test(globals),
         cmocka_unit_test(the_command_line_can_go_without_devices),
