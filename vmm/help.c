@@ -190,7 +190,8 @@ static void print_trace(void)
 {
     printf("-trace exits[,file=PATH]\n");
     print_wrapped("Each VM exit as a line: time, vCPU, kind, address, size, data, device and "
-                  "register, guest symbol, time in guest and KVM, time in kvmlens.",
+                  "register, guest symbol, time in guest and KVM, time in kvmlens; and what the "
+                  "device said of it. Work outside of exits is told in lines called note.",
                   INDENT);
     printf("-trace summary[,file=PATH]\n");
     print_wrapped("At the end, for each kind of exit and each device register: count, share, "
