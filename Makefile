@@ -51,14 +51,14 @@ build/.setup-%: scripts/setup.sh
 	@scripts/setup.sh $*
 	@mkdir -p $(@D) && touch $@
 
-# libelf and libfdt are linked statically where their archives are installed, so that a run loads
-# libc alone; the first line that links is taken.
+# libelf, libdw and libfdt are linked statically where their archives are installed, so that a run
+# loads libc alone; the first line that links is taken. (Zydis is loaded when a trace wants it.)
 build/.libs: Makefile | build/.setup-build
 	@mkdir -p $(@D); \
-	for libs in "-Wl,-Bstatic -lelf -lfdt -lz -Wl,-Bdynamic" \
-	            "-Wl,-Bstatic -lelf -lfdt -lz -lzstd -Wl,-Bdynamic" "-lelf -lfdt"; do \
-	    if printf '%s\n' '#include <libelf.h>' '#include <libfdt.h>' 'int main(int argc, char **argv)' \
-	        '{ return (elf_version(EV_CURRENT) && !elf_memory(argv[0], 4)) + fdt_check_header(argv) + argc; }' \
+	for libs in "-Wl,-Bstatic -ldw -lelf -lfdt -lz -Wl,-Bdynamic" \
+	            "-Wl,-Bstatic -ldw -lelf -lfdt -lz -lzstd -Wl,-Bdynamic" "-ldw -lelf -lfdt"; do \
+	    if printf '%s\n' '#include <elfutils/libdw.h>' '#include <libfdt.h>' 'int main(int argc, char **argv)' \
+	        '{ return !dwarf_begin_elf(elf_memory(argv[0], 4), DWARF_C_READ, NULL) + fdt_check_header(argv) + argc; }' \
 	        | $(CC) -x c - -o $@.probe $$libs 2>$@.log; then break; fi; \
 	done; rm -f $@.probe; echo "$$libs" >$@
 

@@ -14,6 +14,8 @@ build|tool make|make|make|make|runs the build
 build|header stdio.h|libc6-dev|glibc-devel|glibc|C library
 build|header linux/kvm.h|linux-libc-dev|kernel-headers|linux-api-headers|the interface of /dev/kvm
 build|header gelf.h|libelf-dev|elfutils-libelf-devel|libelf|reads a guest's ELF file and its symbols
+build|header elfutils/libdw.h|libdw-dev|elfutils-devel|elfutils|finds the source lines of a guest's code
+build|header Zydis/Zydis.h|libzydis-dev|zydis-devel|zydis|disassembles it
 build|header libfdt.h|libfdt-dev|libfdt-devel|dtc|describes the machine to the guest
 build|header zlib.h|zlib1g-dev|zlib-devel|zlib|needed by libelf
 build|header slirp/libslirp.h|libslirp-dev|libslirp-devel|libslirp|the guest's network without root (-netdev user)
