@@ -99,9 +99,38 @@ static void attack_range(unsigned q)
     }
 }
 
+/* Five good requests, which the device has not finished when this returns. */
+static void run_requests(uint32_t type)
+{
+    header = (struct virtio_blk_header){.type = type};
+    for (unsigned n = 0; n < 15; n += 3) {
+        describe(0, n, &header, sizeof(header), NEXT, n + 1);
+        describe(0, n + 1, data, sizeof(data), NEXT | (type == VIRTIO_BLK_T_IN ? WRITE : 0), n + 2);
+        describe(0, n + 2, &status, 1, WRITE, 0);
+        offer(0, n);
+    }
+}
+
+static void attack_running(unsigned q)
+{
+    for (unsigned round = 0; round < 50; round++) {
+        run_requests(round % 2 ? VIRTIO_BLK_T_IN : VIRTIO_BLK_T_OUT);
+        if (round % 3 == 0)
+            set(victim, VIRTIO_MMIO_QUEUE_READY, 0);
+        if (round % 3 == 1)
+            set(victim, VIRTIO_MMIO_QUEUE_RESET, 1);
+        begin();
+    }
+    run_requests(VIRTIO_BLK_T_FLUSH);
+    for (unsigned i = 0; i < ENTRIES; i++) /* under the hands of the device */
+        describe(q, i, gpa(0xfffffffffffff000), 0xffffffff, NEXT | WRITE, 0xffff);
+    header.type = 0xffffffff;
+}
+
 void lesson(void)
 {
     static const struct attack attacks[] = {
+        {"resets while good requests run", attack_running},
         {"types that are none", attack_type},
         {"sectors past the end, and past 2^64", attack_sector},
         {"data of odd sizes and places", attack_data},

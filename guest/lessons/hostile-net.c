@@ -80,11 +80,12 @@ static void attack_receive(unsigned q)
         describe(q, i, data + 4096, sizes[i], WRITE, 0);
         offer(q, i);
         ask();
-        answers(q, i + 1, POLLS);
+        settle(q);
     }
     describe(q, 8, gpa(0xfffffffffffff000), 2048, WRITE, 0);
     offer(q, 8);
     ask();
+    settle(q);
     describe(q, 9, data + 4096, 2048, 0, 0); /* not for the device to write */
     offer(q, 9);
     ask();
