@@ -133,7 +133,7 @@ def lint():
 
 def tap(program):
     """Runs a cmocka program; each of its tests is a result."""
-    env = harness.environment({"CMOCKA_MESSAGE_OUTPUT": "TAP"})
+    env = harness.environment({"CMOCKA_MESSAGE_OUTPUT": "TAP", "TSAN_OPTIONS": ""})
     name = os.path.basename(program)[len("test_"):]
     try:
         done = subprocess.run([program], env=env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,

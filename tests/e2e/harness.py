@@ -23,6 +23,7 @@ KERNEL = "build/guest/kernel.elf"
 KVMLENS = os.environ.get("KVMLENS", "build/kvmlens")
 ASAN_KVMLENS = "build/asan/kvmlens"
 TSAN_KVMLENS = "build/tsan/kvmlens"
+TSAN_SUPPRESSIONS = os.path.abspath("tests/tsan.txt")
 SANITIZED = (ASAN_KVMLENS, TSAN_KVMLENS)
 QEMU = "qemu-system-x86_64"
 QEMU_KVM = f"{QEMU} on KVM"  # in the place of a binary: QEMU with the other accelerator
@@ -133,6 +134,7 @@ def environment(extra=None):
     env = {name: value for name, value in os.environ.items()
            if name not in ("NO_COLOR", "KVMLENS_DEV_KVM")}
     env.update(ASAN_OPTIONS="exitcode=99", UBSAN_OPTIONS="print_stacktrace=1:exitcode=99",
+               TSAN_OPTIONS=f"suppressions={TSAN_SUPPRESSIONS}",
                TERM="xterm")
     env.update(extra or {})
     return env
