@@ -140,7 +140,8 @@ def disk_bench(binary):
         found = re.findall(r"(\d+) notifications, (\d+) interrupts", ended.out)
         expect(len(found) == 3, "expected three results", ended)
         notifications, interrupts = zip(*((int(n), int(i)) for n, i in found))
-        expect(notifications[0] == 32 and 1 <= interrupts[0] <= 32, "expected 32 requests, one by one", ended)
+        # A device that answers before the guest has gone to sleep owes it no interrupt.
+        expect(notifications[0] == 32 and interrupts[0] <= 32, "expected 32 requests, one by one", ended)
         expect(notifications[1] <= 256 and interrupts[1] == 0, "expected 256 requests without interrupts", ended)
         expect(notifications[2] == 32 and interrupts[2] == 0, "expected 32 requests without interrupts", ended)
         expect_text(ended.out, r"^blk: randread: 256 requests of 4 KiB, 16 under way, polled: 1048576 bytes\r$", ended)
