@@ -1,11 +1,13 @@
 """The virtio-mmio slots of the board: where devices are, what the guest and the device tree say of
 them, notifications with and without exits; the same on QEMU's microvm.
 """
+import os
 import re
 import shutil
+import subprocess
 
-from harness import (DEBUG_EXIT, KERNEL, QEMU, QEMU_KVM, USAGE, Skip, boot, case, expect, expect_one_line,
-                     expect_status, expect_text, run, scratch)
+from harness import (DEBUG_EXIT, KERNEL, QEMU, QEMU_KVM, USAGE, Skip, boot, case, environment, expect,
+                     expect_one_line, expect_status, expect_text, guest_command, run, scratch)
 
 DISK = ("-drive", "file={disk},format=raw,if=none,id=d", "-device", "virtio-blk-device,drive=d")
 RNG = ("-device", "virtio-rng-device")
@@ -155,3 +157,25 @@ def notified(binary, options, exits):
     expect("virtio-rng0 Status" in trace, f"expected the device by name\n{trace[-6000:]}")
     if "kernel-irqchip=off" in options:
         expect("InterruptACK" not in trace, f"expected no interrupt\n{trace[-6000:]}")
+
+
+def open_files(process):
+    return len(os.listdir(f"/proc/{process.pid}/fd"))
+
+
+@case("kvm", "resets leave nothing behind")
+def resets(binary):
+    """A guest that resets again and again: each time all devices are plugged in anew."""
+    with scratch() as folder:
+        command = guest_command(binary, append="run=rng+8,reboot", machine=",timeout=60",
+                                options=all_devices(folder))
+        command.remove("-no-reboot")
+        with subprocess.Popen(command, env=environment(), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                              stderr=subprocess.PIPE) as process:
+            out, counts = b"", []
+            while len(counts) < 6 and (more := os.read(process.stdout.fileno(), 65536)):
+                out += more
+                if out.count(b"rng: ") > len(counts):
+                    counts.append(open_files(process))
+            process.kill()
+    expect(len(counts) == 6 and len(set(counts)) == 1, f"expected as many open files after each reset, found {counts}")
