@@ -24,6 +24,7 @@ struct fixture {
     struct trace *trace;
     unsigned words; /* remarks on the next access */
     const char *as; /* and who says them */
+    bool waits; /* meanwhile, without the lock, for a worker that talks, as a device that drains */
     char path[64], summary[64];
 };
 
@@ -32,12 +33,34 @@ static void talk(struct fixture *f, uint64_t a)
     vm_remark(&f->vm, f->as, "word %llu of %llu, %llx", (const uint64_t[]){a, f->words, 0xabc});
 }
 
+static void *talk_once(void *fixture)
+{
+    struct fixture *f = fixture;
+
+    pthread_mutex_lock(&f->vm.device_lock);
+    talk(f, 99);
+    pthread_mutex_unlock(&f->vm.device_lock);
+    return NULL;
+}
+
+static void wait_for_worker(struct fixture *f)
+{
+    pthread_t worker;
+
+    pthread_mutex_unlock(&f->vm.device_lock);
+    assert_int_equal(pthread_create(&worker, NULL, talk_once, f), 0);
+    pthread_join(worker, NULL);
+    pthread_mutex_lock(&f->vm.device_lock);
+}
+
 static uint64_t talker_read(void *dev, uint64_t offset, unsigned size)
 {
     struct fixture *f = dev;
 
     (void)offset;
     (void)size;
+    if (f->waits)
+        wait_for_worker(f);
     for (unsigned i = 1; i <= f->words; i++)
         talk(f, i);
     return 0;
@@ -214,6 +237,28 @@ static void outside_of_exits(void **state)
     assert_non_null(strstr(line, "talker0            word 7 of 0, abc\n"));
 }
 
+static void after_an_exit(void **state)
+{
+    struct fixture *f = *state;
+
+    access_device(f, 0);
+    outside_of_exits(state);
+}
+
+static void of_a_worker_during_an_exit(void **state)
+{
+    struct fixture *f = *state;
+
+    f->words = 1;
+    f->waits = true;
+    access_device(f, 0);
+
+    const char *text = traced(f);
+
+    assert_non_null(strstr(strstr(text, "  - note "), "word 99 of 1"));
+    assert_non_null(strstr(strstr(text, "mmio write"), "word 1 of 1"));
+}
+
 static void without_a_trace(void **state)
 {
     struct fixture *f = *state;
@@ -269,6 +314,8 @@ int main(void)
         TEST(more_than_can_wait),
         TEST(of_another_device),
         TEST(outside_of_exits),
+        TEST(after_an_exit),
+        TEST(of_a_worker_during_an_exit),
         TEST(without_a_trace),
         TEST(on_two_threads),
     };
