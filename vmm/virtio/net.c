@@ -53,12 +53,11 @@ static bool send_frame(struct virtio_net *net, const struct virtq_chain *chain,
         iov[count++] = (struct iovec){.iov_base = hdr, .iov_len = sizeof *hdr};
     memcpy(&iov[count], chain->iov, chain->readable * sizeof *iov);
     count += chain->readable;
-    if (!net->backend.send(net->backend.opaque, iov, count)) {
-        virtio_remark(dev, "tx: the host cannot send now, the frame waits", 0, 0, 0);
-        return false;
-    }
-    virtio_remark(dev, "tx %llu bytes", len, 0, 0);
-    return true;
+    virtio_remark(dev, "tx %llu bytes", len, 0, 0); /* the answer may come before it returns */
+    if (net->backend.send(net->backend.opaque, iov, count))
+        return true;
+    virtio_remark(dev, "tx: the host cannot send now, the frame waits", 0, 0, 0);
+    return false;
 }
 
 static bool take_tx(struct virtio_device *dev, unsigned queue, struct virtq_chain *chain)
