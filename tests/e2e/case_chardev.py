@@ -174,7 +174,8 @@ def window_size(binary):
     with scratch() as folder:
         trace = f"{folder}/trace"
         command = command_of(binary, "-append", "run=con+write+hello,con+read,con+read", "-serial", "null",
-                             *PORT, "virtconsole,chardev=c", "-chardev", "stdio,id=c,signal=off,mux=on", "-trace", f"exits,file={trace}")
+                             *PORT, "virtconsole,chardev=c", "-chardev", "stdio,id=c,signal=off,mux=on",
+                             "-trace", f"exits,file={trace}")
         with Terminal(command) as terminal:
             terminal.wait_for("hello")
             fcntl.ioctl(terminal.slave, termios.TIOCSWINSZ, struct.pack("4H", 33, 77, 0, 0))
