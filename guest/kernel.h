@@ -10,8 +10,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define PAGE_SIZE 0x1000ull
-#define CPUS_MAX  64
+#define PAGE_SIZE  0x1000ull
+#define CPUS_MAX   64
+#define MAPPED_MAX 0x40000000ull /* RAM is mapped, and so is used, up to here (paging.c) */
 
 /* boot.S */
 _Noreturn void call_on_stack(void *stack_top, void (*function)(void));

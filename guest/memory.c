@@ -64,7 +64,8 @@ uint64_t memory_top(void)
 
 uint64_t memory_free(void)
 {
-    return mem.limit > mem.next ? mem.limit - mem.next : 0;
+    uint64_t limit = mem.limit < MAPPED_MAX ? mem.limit : MAPPED_MAX;
+    return limit > mem.next ? limit - mem.next : 0;
 }
 
 void *pages_alloc(uint64_t count)

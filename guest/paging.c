@@ -25,7 +25,6 @@
 #define PAGE_NX       (1ull << 63)
 #define ENTRY_GPA     0x000ffffffffff000ull
 #define SIZE_2M       0x200000ull
-#define MAPPED_MAX    0x40000000ull
 #define STACKS        0x40000000ull
 #define WINDOW        0x80000000ull
 

@@ -8,16 +8,6 @@
 #define WAIT_SECONDS 30
 #define STATUS_POLLS 1000 /* from one look at the device's status, which is an exit, to the next */
 
-static uint32_t get(const struct virtio *dev, unsigned reg)
-{
-    return *(volatile uint32_t *)(dev->regs + reg);
-}
-
-static void set(struct virtio *dev, unsigned reg, uint32_t value)
-{
-    *(volatile uint32_t *)(dev->regs + reg) = value;
-}
-
 /* What was stored is seen by the device before what follows is loaded. (MFENCE, of SSE2, is an
  * instruction that not every software KVM knows.) */
 static void fence(void)
@@ -27,27 +17,28 @@ static void fence(void)
 
 bool virtio_begin(struct virtio *dev, uint64_t wanted)
 {
-    set(dev, VIRTIO_MMIO_STATUS, 0);
-    while (get(dev, VIRTIO_MMIO_STATUS))
+    virtio_set(dev, VIRTIO_MMIO_STATUS, 0);
+    while (virtio_get(dev, VIRTIO_MMIO_STATUS))
         pause();
     dev->features = 0;
     dev->config_changed = false;
-    set(dev, VIRTIO_MMIO_STATUS, VIRTIO_STATUS_ACKNOWLEDGE);
-    set(dev, VIRTIO_MMIO_STATUS, VIRTIO_STATUS_ACKNOWLEDGE | VIRTIO_STATUS_DRIVER);
+    virtio_set(dev, VIRTIO_MMIO_STATUS, VIRTIO_STATUS_ACKNOWLEDGE);
+    virtio_set(dev, VIRTIO_MMIO_STATUS, VIRTIO_STATUS_ACKNOWLEDGE | VIRTIO_STATUS_DRIVER);
     wanted |= VIRTIO_FEATURE(VIRTIO_F_VERSION_1) | VIRTIO_FEATURE(VIRTIO_F_EVENT_IDX);
     for (unsigned half = 0; half < 2; half++) {
-        set(dev, VIRTIO_MMIO_DEVICE_SEL, half);
-        uint32_t accepted = get(dev, VIRTIO_MMIO_DEVICE_FEATURES) & (uint32_t)(wanted >> 32 * half);
-        set(dev, VIRTIO_MMIO_DRIVER_SEL, half);
-        set(dev, VIRTIO_MMIO_DRIVER_FEATURES, accepted);
+        virtio_set(dev, VIRTIO_MMIO_DEVICE_SEL, half);
+        uint32_t accepted =
+            virtio_get(dev, VIRTIO_MMIO_DEVICE_FEATURES) & (uint32_t)(wanted >> 32 * half);
+        virtio_set(dev, VIRTIO_MMIO_DRIVER_SEL, half);
+        virtio_set(dev, VIRTIO_MMIO_DRIVER_FEATURES, accepted);
         dev->features |= (uint64_t)accepted << 32 * half;
     }
-    set(dev, VIRTIO_MMIO_STATUS,
-        VIRTIO_STATUS_ACKNOWLEDGE | VIRTIO_STATUS_DRIVER | VIRTIO_STATUS_FEATURES_OK);
+    virtio_set(dev, VIRTIO_MMIO_STATUS,
+               VIRTIO_STATUS_ACKNOWLEDGE | VIRTIO_STATUS_DRIVER | VIRTIO_STATUS_FEATURES_OK);
     if (virtio_has(dev, VIRTIO_F_VERSION_1) &&
-        (get(dev, VIRTIO_MMIO_STATUS) & VIRTIO_STATUS_FEATURES_OK))
+        (virtio_get(dev, VIRTIO_MMIO_STATUS) & VIRTIO_STATUS_FEATURES_OK))
         return true;
-    set(dev, VIRTIO_MMIO_STATUS, VIRTIO_STATUS_FAILED);
+    virtio_set(dev, VIRTIO_MMIO_STATUS, VIRTIO_STATUS_FAILED);
     dev->features = 0;
     return false;
 }
@@ -64,16 +55,16 @@ static void disarm(struct virtio_queue *queue)
 
 static void set_address(struct virtio *dev, unsigned reg, const void *ring)
 {
-    set(dev, reg, (uint32_t)(uint64_t)ring);
-    set(dev, reg + 4, (uint32_t)((uint64_t)ring >> 32));
+    virtio_set(dev, reg, (uint32_t)(uint64_t)ring);
+    virtio_set(dev, reg + 4, (uint32_t)((uint64_t)ring >> 32));
 }
 
 bool virtio_queue_init(struct virtio_queue *queue, struct virtio *dev, unsigned number,
                        unsigned size)
 {
-    set(dev, VIRTIO_MMIO_QUEUE_SEL, number);
-    uint32_t most = get(dev, VIRTIO_MMIO_QUEUE_NUM_MAX);
-    if (most == 0 || get(dev, VIRTIO_MMIO_QUEUE_READY))
+    virtio_set(dev, VIRTIO_MMIO_QUEUE_SEL, number);
+    uint32_t most = virtio_get(dev, VIRTIO_MMIO_QUEUE_NUM_MAX);
+    if (most == 0 || virtio_get(dev, VIRTIO_MMIO_QUEUE_READY))
         return false;
     size = size < most ? size : most;
     size = size < VIRTIO_QUEUE_MAX ? size : VIRTIO_QUEUE_MAX;
@@ -92,18 +83,19 @@ bool virtio_queue_init(struct virtio_queue *queue, struct virtio *dev, unsigned 
     for (unsigned i = 0; i < size; i++)
         queue->desc[i].next = (uint16_t)(i + 1);
     disarm(queue);
-    set(dev, VIRTIO_MMIO_QUEUE_NUM, size);
+    virtio_set(dev, VIRTIO_MMIO_QUEUE_NUM, size);
     set_address(dev, VIRTIO_MMIO_QUEUE_DESC_LOW, queue->desc);
     set_address(dev, VIRTIO_MMIO_QUEUE_DRIVER_LOW, queue->avail);
     set_address(dev, VIRTIO_MMIO_QUEUE_DEVICE_LOW, queue->used);
-    set(dev, VIRTIO_MMIO_QUEUE_READY, 1);
+    virtio_set(dev, VIRTIO_MMIO_QUEUE_READY, 1);
     return true;
 }
 
 void virtio_ready(struct virtio *dev)
 {
     dev->interrupts = virtio_route(dev);
-    set(dev, VIRTIO_MMIO_STATUS, get(dev, VIRTIO_MMIO_STATUS) | VIRTIO_STATUS_DRIVER_OK);
+    virtio_set(dev, VIRTIO_MMIO_STATUS,
+               virtio_get(dev, VIRTIO_MMIO_STATUS) | VIRTIO_STATUS_DRIVER_OK);
 }
 
 bool virtio_has(const struct virtio *dev, unsigned feature)
@@ -113,7 +105,7 @@ bool virtio_has(const struct virtio *dev, unsigned feature)
 
 bool virtio_needs_reset(const struct virtio *dev)
 {
-    return get(dev, VIRTIO_MMIO_STATUS) & VIRTIO_STATUS_NEEDS_RESET;
+    return virtio_get(dev, VIRTIO_MMIO_STATUS) & VIRTIO_STATUS_NEEDS_RESET;
 }
 
 uint64_t virtio_config(const struct virtio *dev, unsigned offset, unsigned size)
@@ -131,15 +123,15 @@ uint64_t virtio_config(const struct virtio *dev, unsigned offset, unsigned size)
     uint32_t generation;
     uint64_t value;
     do {
-        generation = get(dev, VIRTIO_MMIO_CONFIG_GENERATION);
+        generation = virtio_get(dev, VIRTIO_MMIO_CONFIG_GENERATION);
         value = *(volatile uint32_t *)at | (uint64_t) * (volatile uint32_t *)(at + 4) << 32;
-    } while (generation != get(dev, VIRTIO_MMIO_CONFIG_GENERATION));
+    } while (generation != virtio_get(dev, VIRTIO_MMIO_CONFIG_GENERATION));
     return value;
 }
 
 void virtio_config_set(struct virtio *dev, unsigned offset, uint32_t value)
 {
-    set(dev, VIRTIO_MMIO_CONFIG + offset, value);
+    virtio_set(dev, VIRTIO_MMIO_CONFIG + offset, value);
 }
 
 bool virtio_add(struct virtio_queue *queue, const struct virtio_buffer *buffers, unsigned count,
@@ -180,7 +172,7 @@ void virtio_kick(struct virtio_queue *queue)
                       : !(*(volatile uint16_t *)&queue->used->flags & VIRTQ_USED_NO_NOTIFY);
     if (wanted) {
         queue->notify_count++;
-        set(queue->dev, VIRTIO_MMIO_QUEUE_NOTIFY, queue->number);
+        virtio_set(queue->dev, VIRTIO_MMIO_QUEUE_NOTIFY, queue->number);
     }
 }
 

@@ -52,6 +52,16 @@ struct virtio_queue {
     uint64_t notify_count;
 };
 
+static inline uint32_t virtio_get(const struct virtio *dev, unsigned reg)
+{
+    return *(volatile uint32_t *)(dev->regs + reg);
+}
+
+static inline void virtio_set(struct virtio *dev, unsigned reg, uint32_t value)
+{
+    *(volatile uint32_t *)(dev->regs + reg) = value;
+}
+
 struct virtio_buffer {
     void *data; /* static, or of page_alloc(): it lies at its GPA; not on a stack */
     uint32_t size;

@@ -14,18 +14,13 @@ static struct {
     struct virtio slot[VIRTIO_SLOTS_MAX]; /* that have a device, by falling GPA */
 } virtio;
 
-static uint32_t get(const struct virtio *dev, unsigned reg)
-{
-    return *(volatile uint32_t *)(dev->regs + reg);
-}
-
 /* The VMM fills its slots from the last one: falling addresses are the command line's order. */
 static void add_slot(uint64_t gpa, uint32_t irq)
 {
     struct virtio dev = {.regs = map_device(gpa), .irq = irq};
-    if (get(&dev, VIRTIO_MMIO_MAGIC_VALUE) != VIRTIO_MMIO_MAGIC ||
-        get(&dev, VIRTIO_MMIO_VERSION) != VIRTIO_MMIO_MODERN ||
-        !(dev.id = get(&dev, VIRTIO_MMIO_DEVICE_ID)) || virtio.count == VIRTIO_SLOTS_MAX)
+    if (virtio_get(&dev, VIRTIO_MMIO_MAGIC_VALUE) != VIRTIO_MMIO_MAGIC ||
+        virtio_get(&dev, VIRTIO_MMIO_VERSION) != VIRTIO_MMIO_MODERN ||
+        !(dev.id = virtio_get(&dev, VIRTIO_MMIO_DEVICE_ID)) || virtio.count == VIRTIO_SLOTS_MAX)
         return;
     unsigned at = virtio.count++;
     for (; at > 0 && virtio.slot[at - 1].regs < dev.regs; at--)
@@ -108,8 +103,8 @@ bool virtio_route(const struct virtio *dev)
 void virtio_interrupt(unsigned slot)
 {
     struct virtio *dev = &virtio.slot[slot];
-    uint32_t status = get(dev, VIRTIO_MMIO_INTERRUPT_STATUS);
-    *(volatile uint32_t *)(dev->regs + VIRTIO_MMIO_INTERRUPT_ACK) = status;
+    uint32_t status = virtio_get(dev, VIRTIO_MMIO_INTERRUPT_STATUS);
+    virtio_set(dev, VIRTIO_MMIO_INTERRUPT_ACK, status);
     dev->interrupt_count++;
     if (status & VIRTIO_MMIO_INT_CONFIG)
         dev->config_changed = true;

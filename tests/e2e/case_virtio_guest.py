@@ -289,6 +289,22 @@ def unnamed_slots(binary, name):
         golden(name, ended.out)
 
 
+@case("kvm", "virtio: without an APIC the guest polls", machine=",kernel-irqchip=off")
+@case("kvm", "virtio: 8 MiB of RAM", memory="8M")
+@case("kvm", "virtio: 5 GiB of RAM", memory="5G")
+@case("kvm", "virtio: notifications that are exits", options=("-global", "virtio-mmio.ioeventfd=off"))
+def other_machines(binary, machine="", memory="128M", options=()):
+    with scratch() as folder:
+        path = image(f"{folder}/image", 1 << 20)
+        ended = commands(binary, ("rng 8", "blk fill 0 64 5", "blk verify 0 64 5", "balloon inflate 2",
+                                  "blk bench randread 1 4 16"),
+                         (*disk(path), "-device", "virtio-rng-device", "-device", "virtio-balloon-device", "-m", memory,
+                          *options), machine=machine)
+        for line in ("rng:( [0-9a-f]{2}){8}", "blk: 64 sectors from 0 are as filled",
+                     "balloon: inflate: 2 of 2 MiB", "blk: randread: 256 requests of 4 KiB"):
+            expect_text(ended.out, f"^{line}", ended)
+
+
 def lesson_options(folder):
     return {"virtio-rng": ("-device", "virtio-rng-device"),
             "virtio-blk": disk(image(f"{folder}/image", 1 << 20, b"the first sector's text\n")),
