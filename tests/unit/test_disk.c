@@ -292,6 +292,13 @@ static void *let_go(void *opaque)
     return opaque;
 }
 
+static void *let_reads_go(void *opaque)
+{
+    usleep(50000);
+    shim_hold(CALL_READ, false);
+    return opaque;
+}
+
 static void drain_waits_for_what_runs_and_cancels_the_rest(void **state)
 {
     struct bench *b = *state;
@@ -323,6 +330,36 @@ static void drain_waits_for_what_runs_and_cancels_the_rest(void **state)
     }
     assert_in_range(cancelled, 1, 48);
     assert_int_equal(flush(b), 0); /* and it goes on */
+}
+
+static void a_huge_request_goes_in_parts(void **state)
+{
+    struct bench *b = *state;
+    static uint8_t data[1 << 20];
+    struct iovec iov[40];
+    struct block_request request = {
+        .op = BLOCK_WRITE, .bytes = 40 << 20, .iov = iov, .iov_count = 40};
+
+    for (unsigned i = 0; i < 40; i++)
+        iov[i] = (struct iovec){data, sizeof(data)};
+    assert_int_equal(truncate(b->path, 40 << 20), 0);
+    connect(b);
+    assert_int_equal(perform(b, &request), 0);
+    assert_int_equal(shim.count[CALL_WRITE], 3);
+    assert_true(file_holds(b, 0, IMAGE_BYTES, 0));
+    request.op = BLOCK_READ;
+    request.error = 0;
+    shim_hold(CALL_READ, true);
+    submit(b, &request);
+    shim_await(CALL_READ, 1);
+
+    pthread_t thread;
+
+    assert_int_equal(pthread_create(&thread, NULL, let_reads_go, NULL), 0);
+    drain(b);
+    pthread_join(thread, NULL);
+    assert_int_equal(request.error, ECANCELED);
+    assert_int_equal(shim.count[CALL_READ], 1);
 }
 
 /* What finishes while the device lock is taken comes back together. */
@@ -407,6 +444,7 @@ int main(void)
         TEST(zeroes_are_written_in_the_best_way_there_is),
         TEST(zeroes_without_help_may_be_many),
         TEST(drain_waits_for_what_runs_and_cancels_the_rest),
+        TEST(a_huge_request_goes_in_parts),
         TEST(completions_come_back_in_lists),
         TEST(direct_io_bounces_what_is_not_aligned),
         TEST(an_image_that_direct_io_cannot_end_uses_the_page_cache),

@@ -10,7 +10,8 @@
 #include <string.h>
 
 #define BOUNCE_BYTES (256u << 10)
-#define WINDOW       64 /* buffers of a transfer that goes on after a short one */
+#define WINDOW       64          /* buffers of a transfer that goes in parts */
+#define AT_ONCE      (16u << 20) /* bytes of one call, so that a reset need not wait for more */
 
 /* The next bytes of a request's buffers. */
 struct cursor {
@@ -53,20 +54,34 @@ static void copy(struct cursor *at, void *flat, size_t len, enum direction direc
     }
 }
 
-/* preadv() or pwritev() of what is left of the buffers, as far as one call takes it. */
+/* The next AT_ONCE bytes, or fewer, as buffers of their own. Returns how many. */
+static unsigned cut(const struct cursor *at, struct iovec window[WINDOW])
+{
+    size_t room = AT_ONCE, skip = at->skip;
+    unsigned n = 0;
+
+    for (; n < WINDOW && n < at->count && room > 0; n++) {
+        size_t len = at->iov[n].iov_len - skip;
+
+        len = len < room ? len : room;
+        window[n] = (struct iovec){(uint8_t *)at->iov[n].iov_base + skip, len};
+        room -= len;
+        skip = 0;
+    }
+    return n;
+}
+
+/* preadv() or pwritev() of the LEFT bytes that are left of the buffers, as far as one call goes. */
 static ssize_t transfer_some(const struct disk *disk, const struct cursor *at, bool write,
-                             uint64_t offset)
+                             uint64_t offset, uint64_t left)
 {
     struct iovec window[WINDOW];
     const struct iovec *iov = at->iov;
     unsigned count = at->count;
     ssize_t n;
 
-    if (at->skip > 0 || count > IOV_MAX) {
-        count = count < WINDOW ? count : WINDOW;
-        memcpy(window, iov, count * sizeof(*iov));
-        window[0].iov_base = (uint8_t *)window[0].iov_base + at->skip;
-        window[0].iov_len -= at->skip;
+    if (at->skip > 0 || count > IOV_MAX || left > AT_ONCE) {
+        count = cut(at, window);
         iov = window;
     }
     do
@@ -83,7 +98,7 @@ static int transfer_straight(const struct disk *disk, struct cursor at, bool wri
     uint64_t end = offset + bytes;
 
     while (offset < end) {
-        ssize_t n = transfer_some(disk, &at, write, offset);
+        ssize_t n = transfer_some(disk, &at, write, offset, end - offset);
 
         if (n < 0)
             return errno;
