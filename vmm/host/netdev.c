@@ -6,6 +6,7 @@
 #include "../log.h"
 #include "pcap.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <virtio_net.h>
@@ -22,10 +23,13 @@ void netdev_init(struct netdev *dev, const struct netdev_ops *ops,
     *dev = (struct netdev){
         .ops = ops,
         .loop = loop,
-        .id = option->id ? option->id : "nic",
         .link_up = true,
         .last = &dev->first,
     };
+    if (option->id)
+        snprintf(dev->name, sizeof dev->name, "-netdev %s", option->id);
+    else
+        strcpy(dev->name, "-nic");
 }
 
 /* --- the frames that wait for the guest ----------------------------------------------------------- */
@@ -124,8 +128,8 @@ void netdev_link_down(struct netdev *dev)
 static void close_one(struct netdev *dev)
 {
     if (dev->lost > 0)
-        log_say("-netdev %s: %llu frames for the guest got lost: it had no buffers for them",
-                dev->id, (unsigned long long)dev->lost);
+        log_say("%s: %llu frames for the guest got lost: it had no buffers for them", dev->name,
+                (unsigned long long)dev->lost);
     while (dev->first)
         remove_first(dev);
     for (unsigned i = 0; i < dev->dumps; i++)
@@ -144,8 +148,8 @@ int netdevs_open(struct netdev *netdev[NETDEVS_MAX], const struct device_options
         if (r < 0)
             return -1;
         if (!option->taken)
-            log_say("-netdev %s: no device uses it; -device virtio-net-device,netdev=%s would",
-                    option->id, option->id);
+            log_say("%s: no device uses it; -device virtio-net-device,netdev=%s would",
+                    netdev[i]->name, option->id);
     }
     for (unsigned i = 0; i < options->dump_count; i++) {
         struct netdev *dev = netdev[options->dump[i].netdev];

@@ -42,8 +42,8 @@ struct netdev_frame;
 struct netdev {
     const struct netdev_ops *ops;
     struct loop *loop;
-    const char *id; /* for messages: "n0"; "nic" where there is none */
-    bool vnet_hdr;  /* each frame begins with a struct virtio_net_hdr (<virtio_net.h>) */
+    char name[48]; /* for messages: "-netdev n0", "-nic" */
+    bool vnet_hdr; /* each frame begins with a struct virtio_net_hdr (<virtio_net.h>) */
     bool link_up;
     bool refused; /* the last netdev_send() returned false: the frame will come again */
     struct netdev_peer peer;

@@ -242,8 +242,8 @@ static int load(struct user_net *net, struct error *err)
     if (library)
         return 0;
     return error_set(err, STATUS_INTERNAL,
-                     "-netdev %s: user networking needs libslirp (Debian: libslirp0): %s",
-                     net->dev.id, dlerror());
+                     "%s: user networking needs libslirp (Debian: libslirp0): %s", net->dev.name,
+                     dlerror());
 }
 
 static struct in_addr in_net(const struct netdev_option *option, uint32_t number)
@@ -306,7 +306,7 @@ static int forward_port(struct user_net *net, const struct hostfwd_option *forwa
     int error = errno;
 
     inet_ntop(AF_INET, &host, name, sizeof name);
-    return error_set(err, STATUS_USAGE, "-netdev %s: hostfwd: %s port %u of %s: %s", net->dev.id,
+    return error_set(err, STATUS_USAGE, "%s: hostfwd: %s port %u of %s: %s", net->dev.name,
                      forward->udp ? "UDP" : "TCP", forward->host_port, name,
                      error ? strerror(error) : "cannot be forwarded");
 }
@@ -325,7 +325,7 @@ int netdev_open_user(struct netdev **out, const struct netdev_option *option, st
     if (r == 0)
         make_slirp(net, option);
     if (r == 0 && (!net->slirp || loop_add_poller(loop, &net->poller) < 0))
-        r = error_set(err, STATUS_INTERNAL, "-netdev %s: libslirp cannot start", net->dev.id);
+        r = error_set(err, STATUS_INTERNAL, "%s: libslirp cannot start", net->dev.name);
     for (unsigned i = 0; r == 0 && i < option->hostfwd_count; i++)
         r = forward_port(net, &option->hostfwd[i], err);
     if (r < 0)

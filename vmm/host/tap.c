@@ -37,7 +37,7 @@ static void vanish(struct tap *tap, int error)
     if (!tap->dev.link_up)
         return;
     loop_want(tap->dev.loop, &tap->fd, 0);
-    log_say("-netdev %s: the interface %s is gone (%s); the guest's link is down", tap->dev.id,
+    log_say("%s: the interface %s is gone (%s); the guest's link is down", tap->dev.name,
             tap->ifname, strerror(error));
     netdev_link_down(&tap->dev);
 }
@@ -134,20 +134,18 @@ static int attach_error(const struct tap *tap, int error, struct error *err)
     switch (error) {
     case EPERM:
         return error_set(err, STATUS_USAGE,
-                         "-netdev %s: %s: not permitted; make the interface first, as root: ip "
+                         "%s: %s: not permitted; make the interface first, as root: ip "
                          "tuntap add dev %s mode tap user USER",
-                         tap->dev.id, name, name);
+                         tap->dev.name, name, name);
     case EBUSY:
-        return error_set(err, STATUS_USAGE,
-                         "-netdev %s: the interface %s is in use by another program", tap->dev.id,
-                         name);
+        return error_set(err, STATUS_USAGE, "%s: the interface %s is in use by another program",
+                         tap->dev.name, name);
     case EINVAL:
         return error_set(err, STATUS_USAGE,
-                         "-netdev %s: %s is no tap interface with one queue, or no name for one",
-                         tap->dev.id, name);
+                         "%s: %s is no tap interface with one queue, or no name for one",
+                         tap->dev.name, name);
     default:
-        return error_set(err, STATUS_USAGE, "-netdev %s: %s: %s", tap->dev.id, name,
-                         strerror(error));
+        return error_set(err, STATUS_USAGE, "%s: %s: %s", tap->dev.name, name, strerror(error));
     }
 }
 
@@ -159,13 +157,13 @@ static int attach(struct tap *tap, struct error *err)
 
     tap->fd.fd = open(TUN_DEVICE, O_RDWR | O_NONBLOCK | O_CLOEXEC);
     if (tap->fd.fd < 0)
-        return error_set(err, STATUS_USAGE, "-netdev %s: %s: %s", tap->dev.id, TUN_DEVICE,
+        return error_set(err, STATUS_USAGE, "%s: %s: %s", tap->dev.name, TUN_DEVICE,
                          strerror(errno));
     memcpy(request.ifr_name, tap->ifname, strlen(tap->ifname)); /* options_net.c: it fits */
     if (ioctl(tap->fd.fd, TUNSETIFF, &request) < 0)
         return attach_error(tap, errno, err);
     if (ioctl(tap->fd.fd, TUNSETVNETHDRSZ, &header) < 0 || ioctl(tap->fd.fd, TUNSETOFFLOAD, 0) < 0)
-        return error_set(err, STATUS_INTERNAL, "-netdev %s: %s: no virtio headers: %s", tap->dev.id,
+        return error_set(err, STATUS_INTERNAL, "%s: %s: no virtio headers: %s", tap->dev.name,
                          tap->ifname, strerror(errno));
     return 0;
 }
