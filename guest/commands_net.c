@@ -80,7 +80,10 @@ static bool net_info(struct net *net, int argc, char **argv)
     (void)argv;
     if (argc > 2)
         return false;
-    net_print(net);
+    print("net: ");
+    for (unsigned i = 0; i < sizeof(net->mac); i++)
+        print("%02x%s", net->mac.byte[i], i < sizeof(net->mac) - 1 ? ":" : ", ");
+    net_print();
     print("net: ");
     if (net->address)
         print_address(net);
@@ -174,14 +177,14 @@ static bool net_ping(struct net *net, int argc, char **argv)
     if (!resolve(net, ip))
         return true;
     for (uint16_t i = 1; i <= count; i++) {
-        uint64_t start = clock_us(), us = 0;
+        uint64_t start = clock_us(), end = clock_ms() + PATIENCE_MS, us = 0;
         if (!icmp_ping(net, ip, id, i, PING_DATA))
             break;
         do {
             if (net_poll(net) == 0)
                 net_wait();
             us = clock_us() - start;
-        } while (net->ping.waiting && us < PATIENCE_MS * 1000);
+        } while (net->ping.waiting && net->now_ms < end);
         net->ping.waiting = false;
         answered += net->ping.answered;
         print_ping(net, us);
@@ -278,11 +281,12 @@ static bool net_echo(struct net *net, int argc, char **argv)
         if (idle)
             net_wait();
     }
-    net_poll(net);
+    uint64_t end = clock_ms() + PATIENCE_MS;
+    do /* the last answer leaves before the machine may be turned off */
+        net_poll(net);
+    while (net_sending() && net->now_ms < end);
     if (!count && serial_waiting())
         serial_get();
-    udp_close(net, port);
-    tcp_close(net);
     print("net: echoed %lu datagrams; %lu bytes of %lu TCP connections\n", echoed, net->tcp.echoed,
           net->tcp.opened);
     return true;

@@ -59,11 +59,18 @@ uint64_t sum_pseudo(const struct frame *frame, uint8_t protocol, size_t length)
     return (uint64_t)frame->ip.from + frame->ip.to + swap16(protocol) + swap16((uint16_t)length);
 }
 
+static uint16_t header_sum(const struct frame *frame)
+{
+    uint32_t word[IP_HEADER / 4]; /* five of them leave the carries room in 64 bits */
+    __builtin_memcpy(word, &frame->ip, IP_HEADER);
+    return sum_fold((uint64_t)word[0] + word[1] + word[2] + word[3] + word[4]);
+}
+
 static size_t finish(struct frame *frame, size_t length)
 {
     frame->ip.length = swap16((uint16_t)(IP_HEADER + length));
     frame->ip.checksum = 0;
-    frame->ip.checksum = sum_fold(sum_bytes(&frame->ip, IP_HEADER, 0));
+    frame->ip.checksum = header_sum(frame);
     return ETHER_HEADER + IP_HEADER + length;
 }
 
@@ -116,7 +123,7 @@ size_t ip_input(struct net *net, struct frame *frame, size_t length)
         net->count[NET_FRAGMENTS]++;
         return 0;
     }
-    if (sum_fold(sum_bytes(ip, IP_HEADER, 0)) != 0) {
+    if (header_sum(frame) != 0) {
         net->count[NET_BAD_SUM]++;
         return 0;
     }

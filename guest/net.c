@@ -1,15 +1,14 @@
 /*
  * net.c: the driver of a network card (virtio 1.2, section 5.1).
- *
- * A buffer is free, or the card's to receive into or to send. While frames come, the rings are
- * polled and the card does not interrupt; it is notified once for all frames of a poll.
+ * While frames come, the rings are polled and the card does not interrupt; it is notified once for
+ * all frames of a poll. A buffer is free, or the card's to receive into or to send.
  */
-#include "net.h"
+#include <virtio_net.h>
+
 #include "kernel.h"
+#include "net.h"
 #include "virtio.h"
 #include "x86.h"
-
-#include <virtio_net.h>
 
 #define BUFFERS_MAX 144
 #define FREE_MIN(n) ((n) / 8)      /* that are kept for frames of our own; the others receive */
@@ -27,7 +26,7 @@ static struct {
     struct virtio *dev;
     struct virtio_queue receive, send;
     struct buffer *page[BUFFERS_MAX / 2], *free[BUFFERS_MAX]; /* a page is two buffers */
-    unsigned count, free_count, spill; /* spill: buffers to come of a frame too long for one */
+    unsigned count, free_count, spill; /* spill: buffers of a long frame that are to come */
 } card;
 
 static void give(struct buffer *buffer)
@@ -82,8 +81,7 @@ static bool start(void)
 struct net *net_open(void)
 {
     bool runs = card.dev && !virtio_needs_reset(card.dev);
-    card.dev = virtio_find(VIRTIO_ID_NET, 0);
-    if (card.dev && (runs || start()))
+    if ((card.dev = virtio_find(VIRTIO_ID_NET, 0)) && (runs || start()))
         return &card.net;
     print(card.dev ? "net: the card does not agree to this driver, or lacks a queue\n"
                    : "net: this machine has no network card (-device virtio-net-device)\n");
@@ -91,8 +89,7 @@ struct net *net_open(void)
     return NULL;
 }
 
-/* SIZE bytes have come into BUFFER: the header and a frame. No frame that net_input() takes needs
- * more than one buffer; of one that has them, all are passed over. */
+/* SIZE bytes have come into BUFFER. A frame that fills several is too long: all are passed over. */
 static void receive(struct buffer *buffer, uint32_t size)
 {
     size_t answer = 0;
@@ -136,14 +133,17 @@ void net_wait(void)
     irq_on();
 }
 
-void net_print(const struct net *net)
+bool net_sending(void)
 {
-    const uint8_t *mac = net->mac.byte;
+    return card.send.free_count != card.send.size;
+}
+
+void net_print(void)
+{
+    unsigned at = offsetof(struct virtio_net_config, status);
     bool down = virtio_has(card.dev, VIRTIO_NET_F_STATUS) &&
-                !(virtio_config(card.dev, offsetof(struct virtio_net_config, status), 2) &
-                  VIRTIO_NET_S_LINK_UP);
-    print("net: %02x:%02x:%02x:%02x:%02x:%02x, link %s", mac[0], mac[1], mac[2], mac[3], mac[4],
-          mac[5], down ? "down" : "up");
-    print(", %u buffers, %lu notifications, %lu interrupts\n", card.count,
-          card.send.notify_count + card.receive.notify_count, card.dev->interrupt_count);
+                !(virtio_config(card.dev, at, 2) & VIRTIO_NET_S_LINK_UP);
+    print("link %s, %u buffers, ", down ? "down" : "up", card.count);
+    print("%lu notifications, %lu interrupts\n", card.send.notify_count + card.receive.notify_count,
+          card.dev->interrupt_count);
 }

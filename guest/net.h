@@ -185,8 +185,9 @@ struct net {
 struct net *net_open(void);
 /* Takes what has come, answers it, and lets the card send. Returns how many frames had come. */
 unsigned net_poll(struct net *net);
-void net_wait(void);                   /* until something comes, or the clock ticks */
-void net_print(const struct net *net); /* what the card is, and what it has cost */
+void net_wait(void);    /* until something comes, or the clock ticks */
+void net_print(void);   /* the card's state, and what it has cost */
+bool net_sending(void); /* a frame is not out yet; net_poll() looks anew */
 
 /* ether.c */
 /* A frame of LENGTH bytes has come. Returns the length of the answer that is now in it; 0: none. */
@@ -256,9 +257,8 @@ void dhcp_end(struct net *net);
 
 /* tcp.c: a server that sends back what it gets */
 size_t tcp_input(struct net *net, struct frame *frame, size_t length);
-/* FIRST: the sequence number to begin with, which nobody should guess. */
+/* PORT 0: at none any more. FIRST: the sequence number to begin with, which nobody should guess. */
 void tcp_listen(struct net *net, uint16_t port, uint32_t first);
 void tcp_step(struct net *net); /* sends again what has not been confirmed in time */
-void tcp_close(struct net *net);
 
 #endif

@@ -27,24 +27,15 @@ static void end(struct tcp_connection *c)
     c->state = TCP_LISTEN;
 }
 
-/* How far A is behind B, over the wrap of sequence numbers. */
-static int32_t distance(uint32_t a, uint32_t b)
-{
-    return (int32_t)(b - a);
-}
-
 /* Makes the segment in FRAME, whose data are there. Returns the length of header and data. */
 static size_t segment(struct net *net, struct frame *frame, uint32_t sequence, uint8_t flags,
                       size_t length)
 {
     struct tcp_connection *c = &net->tcp;
     struct tcp *tcp = &frame->tcp;
-    size_t options = 0;
-    if (flags & TCP_SYN) {
-        const uint8_t mss[4] = {OPTION_MSS, 4, TCP_DATA_MAX >> 8, TCP_DATA_MAX & 0xff};
-        __builtin_memcpy(tcp->data, mss, sizeof(mss));
-        options = sizeof(mss);
-    }
+    const uint8_t mss[4] = {OPTION_MSS, 4, TCP_DATA_MAX >> 8, TCP_DATA_MAX & 0xff};
+    size_t options = flags & TCP_SYN ? sizeof(mss) : 0;
+    memcpy(tcp->data, mss, options);
     tcp->from = swap16(c->port);
     tcp->to = swap16(c->peer_port);
     tcp->sequence = swap32(sequence);
@@ -52,8 +43,7 @@ static size_t segment(struct net *net, struct frame *frame, uint32_t sequence, u
     tcp->offset = (uint8_t)((TCP_HEADER + options) / 4 << 4);
     tcp->flags = flags | TCP_ACK;
     tcp->window = swap16(TCP_DATA_MAX);
-    tcp->urgent = 0;
-    tcp->checksum = 0;
+    tcp->urgent = tcp->checksum = 0;
     return TCP_HEADER + options + length;
 }
 
@@ -111,10 +101,10 @@ static size_t open(struct net *net, struct frame *frame)
 static bool take_acknowledgement(struct net *net, uint32_t acknowledged)
 {
     struct tcp_connection *c = &net->tcp;
-    if (distance(acknowledged, c->next) < 0)
+    if ((int32_t)(c->next - acknowledged) < 0) /* over the wrap of sequence numbers, too */
         return false;
-    if (distance(c->unacknowledged, acknowledged) <= 0 || acknowledged != c->next)
-        return true; /* old, or of a part: the whole is sent again */
+    if (acknowledged != c->next || c->unacknowledged == c->next)
+        return true; /* nothing new, or a part: the whole is sent again */
     c->unacknowledged = acknowledged;
     c->held = 0;
     if (c->state == TCP_SYN_RECEIVED) {
@@ -132,19 +122,17 @@ static size_t advance(struct net *net, struct frame *frame, const uint8_t *data,
     struct tcp_connection *c = &net->tcp;
     uint8_t flags = frame->tcp.flags;
     uint32_t sequence = swap32(frame->tcp.sequence);
-    if (flags & TCP_RST) {
-        if (sequence == c->expected) /* another one is a guess of somebody else's (RFC 5961) */
-            end(c);
+    if ((flags & TCP_RST) && sequence == c->expected)
+        end(c);
+    if (flags & TCP_RST) /* with another sequence number it is a guess (RFC 5961) */
         return 0;
-    }
     bool in_order = sequence == c->expected && !(flags & TCP_SYN);
     if (!in_order || !(flags & TCP_ACK) ||
         !take_acknowledgement(net, swap32(frame->tcp.acknowledged)))
         return answer(net, frame, 0, 0);
-    if (c->state != TCP_ESTABLISHED || c->unacknowledged != c->next)
+    if (c->state != TCP_ESTABLISHED || c->unacknowledged != c->next ||
+        (length == 0 && !(flags & TCP_FIN)))
         return 0; /* one thing at a time: the peer will send it again */
-    if (length == 0 && !(flags & TCP_FIN))
-        return 0;
     memcpy(c->copy, data, length);
     if (data != frame->tcp.data)
         memcpy(frame->tcp.data, c->copy, length);
@@ -182,7 +170,7 @@ size_t tcp_input(struct net *net, struct frame *frame, size_t length)
 void tcp_listen(struct net *net, uint16_t port, uint32_t first)
 {
     struct tcp_connection *c = &net->tcp;
-    c->state = TCP_LISTEN;
+    c->state = port ? TCP_LISTEN : TCP_CLOSED;
     c->port = port;
     c->next = first;
     c->echoed = c->opened = c->closed = 0;
@@ -208,9 +196,4 @@ void tcp_step(struct net *net)
     size_t total = ip_header(net, frame, IP_TCP, c->peer, size);
     frame->tcp.checksum = sum_of(frame, size);
     ether_send(net, frame, total);
-}
-
-void tcp_close(struct net *net)
-{
-    net->tcp.state = TCP_CLOSED;
 }

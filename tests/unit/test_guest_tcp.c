@@ -249,7 +249,7 @@ static void others_are_refused(void **state)
     assert_int_equal(swap32(p.frame.tcp.sequence), p.his);
     put(&p, PEER_PORT + 1, RST, 77, 0, 0);
     assert_int_equal(p.answer, 0);
-    tcp_close(&p.b.net);
+    tcp_listen(&p.b.net, 0, 0);
     put(&p, PEER_PORT, ACK, p.mine, 0, 0);
     assert_int_equal(p.frame.tcp.flags, RST);
     put(&p, PEER_PORT, SYN | ACK, p.mine, 0, 0);
