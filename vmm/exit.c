@@ -128,6 +128,7 @@ static enum vm_end_kind dispatch(struct vcpu *vcpu, struct vm_exit *exit, struct
     case VM_EXIT_DEBUG: /* never asked for, like every other reason */
     case VM_EXIT_OTHER:
     case VM_EXIT_NOTE:
+    case VM_EXIT_KERNEL:
     case VM_EXIT_KINDS:
         break;
     }

@@ -30,6 +30,8 @@ const char *vm_exit_kind_name(const struct vm_exit *exit)
         return "again";
     case VM_EXIT_NOTE:
         return "note";
+    case VM_EXIT_KERNEL:
+        return "kernel";
     case VM_EXIT_OTHER:
     case VM_EXIT_KINDS:
         break;

@@ -21,6 +21,7 @@ enum vm_exit_kind {
     VM_EXIT_AGAIN,          /* nothing to do: EAGAIN (the vCPU waits for INIT/SIPI), SET_TPR */
     VM_EXIT_OTHER,          /* any other reason; raw_reason tells which */
     VM_EXIT_NOTE,           /* no exit: a device's remark, in the trace alone */
+    VM_EXIT_KERNEL,         /* no exit: an event of KVM's own, in the trace alone */
     VM_EXIT_KINDS
 };
 

@@ -26,7 +26,7 @@ struct trace_header {
     uint64_t started_ns; /* CLOCK_REALTIME at the trace's time 0 */
     uint32_t clock_ns;   /* what reading the clock twice and recording cost at start, an exit */
     unsigned vcpus;
-    bool kernel; /* there are events of KVM's own (TRACE_KERNEL) */
+    bool kernel; /* there are events of KVM's own (VM_EXIT_KERNEL) */
 };
 
 /* A counter of KVM's own (KVM_GET_STATS_FD), all vCPUs together. */

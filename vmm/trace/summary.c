@@ -85,7 +85,7 @@ static struct row *find_row(struct summary *summary, unsigned kind, const char *
 
 void summary_add(struct summary *summary, const struct trace_event *event)
 {
-    if (event->kind == VM_EXIT_NOTE)
+    if (event->kind == VM_EXIT_NOTE || event->kind == VM_EXIT_KERNEL)
         return; /* no exit */
 
     bool access = event->kind == VM_EXIT_PIO || event->kind == VM_EXIT_MMIO;
