@@ -9,6 +9,7 @@
 #include "gate.h"
 #include "insn.h"
 #include "pagewalk.h"
+#include "trace/code_insn.h"
 #include "trace/trace.h"
 
 #include <inttypes.h>
@@ -103,6 +104,25 @@ static bool code_byte(const struct report *r, uint64_t at, uint8_t *byte)
     return pagewalk_read(r->dead->mem, r->dead->state, at, byte, 1) == 1;
 }
 
+/* The instruction at the begin of CODE; without Zydis its name, if it is one of those known. */
+static void print_insn(const struct report *r, uint64_t at, const uint8_t *code, unsigned len)
+{
+    const struct cpu_state *state = r->dead->state;
+    bool wide = code_is_64bit(state);
+    enum code_mode mode = wide ? CODE_64 : state->seg[SEG_CS].db ? CODE_32 : CODE_16;
+    const struct code_window window = {.bytes = code, .len = len};
+    const struct trace_event event = {.kind = VM_EXIT_OTHER, .rip = at};
+    struct disassembler *disassembler = disassembler_open();
+    struct code_choice choice;
+
+    disassembler_choose(disassembler, mode, &window, &event, CODE_RIP_UNKNOWN, &choice);
+    disassembler_close(disassembler);
+    struct insn known = insn_decode(code, len, wide);
+    const char *text = choice.text[0] ? choice.text : known.name;
+    if (*text)
+        fprintf(r->out, "   %s", text);
+}
+
 static void print_code(const struct report *r)
 {
     const struct cpu_state *state = r->dead->state;
@@ -122,8 +142,10 @@ static void print_code(const struct report *r)
         fprintf(r->out, " %02x", code[len]);
         len++;
     }
-    struct insn insn = insn_decode(code, len, code_is_64bit(state));
-    fprintf(r->out, "%s%s\n", len == 0 ? " cannot be read" : insn.name[0] ? "   " : "", insn.name);
+    if (len == 0)
+        fprintf(r->out, " cannot be read");
+    print_insn(r, at, code, len);
+    fputc('\n', r->out);
 }
 
 /* One level's entry and its flags; PAE's first level has fewer. */

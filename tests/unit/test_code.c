@@ -148,7 +148,7 @@ static void kept(void **state)
     event.addr = 0xf4;
     place = code_find(code, &event);
     assert_int_equal(place->insn_addr, CODE_ELF_ADDR + 2);
-    assert_string_equal(place->insn, "out 0xF4, al");
+    assert_string_equal(place->insn, "out 0xf4, al");
     event.addr = 0x80;
     assert_int_equal(code_find(code, &event)->insn_addr, CODE_ELF_ADDR + 4);
     event.kind = VM_EXIT_INTR;

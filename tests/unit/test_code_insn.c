@@ -69,9 +69,9 @@ static const struct {
     struct trace_event event;
     const char *text;
 } forms[] = {
-    {CODE_64, "\xe4\xf4", 2, IN(0xf4, 1, 1), "in al, 0xF4"},
-    {CODE_64, "\x66\xe5\xf4", 3, IN(0xf4, 2, 1), "in ax, 0xF4"},
-    {CODE_64, "\xe5\xf4", 2, IN(0xf4, 4, 1), "in eax, 0xF4"},
+    {CODE_64, "\xe4\xf4", 2, IN(0xf4, 1, 1), "in al, 0xf4"},
+    {CODE_64, "\x66\xe5\xf4", 3, IN(0xf4, 2, 1), "in ax, 0xf4"},
+    {CODE_64, "\xe5\xf4", 2, IN(0xf4, 4, 1), "in eax, 0xf4"},
     {CODE_64, "\xec", 1, IN(0x3f8, 1, 1), "in al, dx"},
     {CODE_64, "\x66\xed", 2, IN(0x3f8, 2, 1), "in ax, dx"},
     {CODE_64, "\xed", 1, IN(0xcfc, 4, 1), "in eax, dx"},
@@ -101,13 +101,13 @@ static const struct {
     {CODE_64, "\x85\x07", 2, LOAD(4), "test [rdi], eax"},
     {CODE_64, "\x89\x47\x10", 3, STORE(4), "mov [rdi+0x10], eax"},
     {CODE_64, "\x44\x89\x07", 3, STORE(4), "mov [rdi], r8d"},
-    {CODE_64, "\xc6\x07\x05", 3, STORE(1), "mov byte ptr [rdi], 0x05"},
-    {CODE_64, "\x66\xc7\x07\x05\x00", 5, STORE(2), "mov word ptr [rdi], 0x05"},
+    {CODE_64, "\xc6\x07\x05", 3, STORE(1), "mov byte ptr [rdi], 0x5"},
+    {CODE_64, "\x66\xc7\x07\x05\x00", 5, STORE(2), "mov word ptr [rdi], 0x5"},
     {CODE_64, "\x0f\x29\x07", 3, STORE(8), "movaps [rdi], xmm0"}, /* in halves */
     {CODE_64, "\xf3\xa4", 2, LOAD(1), "rep movsb"},
     {CODE_64, "\xf3\xa4", 2, STORE(1), "rep movsb"},
     {CODE_64, "\xaa", 1, STORE(1), "stosb"},
-    {CODE_32, "\xa3\x00\x0e\xb0\xfe", 5, STORE(4), "mov [0xFEB00E00], eax"},
+    {CODE_32, "\xa3\x00\x0e\xb0\xfe", 5, STORE(4), "mov [0xfeb00e00], eax"},
     {CODE_16, "\x88\x07", 2, STORE(1), "mov [bx], al"},
     {CODE_64, "\xf4", 1, {.kind = VM_EXIT_HLT, .rip = AT_RIP}, "hlt"},
 };

@@ -142,6 +142,34 @@ static void real_mode(void **state)
                  "Stack", "  0x2fffe: 0000", "  0x20000: 0000", "  #0  0x0000000000000004");
 }
 
+/* The same bytes are other instructions in each mode. */
+static void instruction_of_each_mode(void **state)
+{
+    struct dead_guest *g = *state;
+
+    set_code(g, "\x48\x8b\x05\x10\x00\x00\x00\xf4", 8);
+    for (unsigned i = 8; i < 16; i++)
+        g->ram[DEAD_CODE + i] = 0xf4;
+    g->state.rip = DEAD_CODE;
+    *pte(g, DEAD_CODE - 1) = 0; /* no bytes before it */
+#define BYTES "  0x10000: |> 48 8b 05 10 00 00 00 f4 f4 f4 f4 f4 f4 f4 f4 f4   "
+    EXPECT_LINES(g, BYTES "mov rax, [0x10017]");
+    g->state.efer = 0;
+    g->state.cr0 &= ~CR0_PG;
+    g->state.seg[SEG_CS].l = false;
+    g->state.seg[SEG_CS].db = true;
+    for (unsigned i = 1; i <= 16; i++)
+        g->ram[DEAD_CODE - i] = 0;
+#undef BYTES
+#define BYTES                                                                                      \
+    "  0x10000: 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 |> 48 8b 05 10 00 00 00 f4 f4 f4 " \
+    "f4 f4 f4 f4 f4 f4   "
+    EXPECT_LINES(g, BYTES "dec eax");
+    g->state.seg[SEG_CS].db = false;
+    EXPECT_LINES(g, BYTES "dec ax");
+#undef BYTES
+}
+
 static void internal_error(void **state)
 {
     struct dead_guest *g = *state;
@@ -361,6 +389,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         WITH_GUEST(long_mode),
         WITH_GUEST(real_mode),
+        WITH_GUEST(instruction_of_each_mode),
         WITH_GUEST(internal_error),
         WITH_GUEST(registers_lost),
         WITH_GUEST(without_idt),

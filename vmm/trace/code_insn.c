@@ -48,6 +48,32 @@ static bool find(void *library, const char *function, void *pointer)
     return found != NULL;
 }
 
+/* Numbers as everywhere else: small letters, no zeros in front. */
+static bool set_style(void *library, ZydisFormatter *formatter)
+{
+    static const struct {
+        ZydisFormatterProperty property;
+        ZyanUPointer value;
+    } style[] = {
+        {ZYDIS_FORMATTER_PROP_HEX_UPPERCASE, ZYAN_FALSE},
+        {ZYDIS_FORMATTER_PROP_ADDR_PADDING_ABSOLUTE, (ZyanUPointer)ZYDIS_PADDING_DISABLED},
+        {ZYDIS_FORMATTER_PROP_DISP_PADDING, (ZyanUPointer)ZYDIS_PADDING_DISABLED},
+        {ZYDIS_FORMATTER_PROP_IMM_PADDING, (ZyanUPointer)ZYDIS_PADDING_DISABLED},
+    };
+    __typeof__(ZydisFormatterInit) *init;
+    __typeof__(ZydisFormatterSetProperty) *set;
+
+    if (!find(library, "ZydisFormatterInit", &init) ||
+        !find(library, "ZydisFormatterSetProperty", &set) ||
+        !ZYAN_SUCCESS(init(formatter, ZYDIS_FORMATTER_STYLE_INTEL)))
+        return false;
+    for (unsigned i = 0; i < sizeof(style) / sizeof(style[0]); i++) {
+        if (!ZYAN_SUCCESS(set(formatter, style[i].property, style[i].value)))
+            return false;
+    }
+    return true;
+}
+
 static bool prepare(struct disassembler *d)
 {
     static const struct {
@@ -59,13 +85,11 @@ static bool prepare(struct disassembler *d)
         [CODE_64] = {ZYDIS_MACHINE_MODE_LONG_64, ZYDIS_STACK_WIDTH_64},
     };
     __typeof__(ZydisDecoderInit) *init_decoder;
-    __typeof__(ZydisFormatterInit) *init_formatter;
 
     if (!find(d->library, "ZydisDecoderInit", &init_decoder) ||
-        !find(d->library, "ZydisFormatterInit", &init_formatter) ||
         !find(d->library, "ZydisDecoderDecodeFull", &d->decode) ||
         !find(d->library, "ZydisFormatterFormatInstruction", &d->format) ||
-        !ZYAN_SUCCESS(init_formatter(&d->formatter, ZYDIS_FORMATTER_STYLE_INTEL)))
+        !set_style(d->library, &d->formatter))
         return false;
     for (unsigned i = 0; i < CODE_MODES; i++) {
         if (!ZYAN_SUCCESS(init_decoder(&d->decoder[i], modes[i].mode, modes[i].stack)))

@@ -117,11 +117,6 @@ static void serve(void)
 
 static void run_child(int elf, int socket)
 {
-    sigset_t all;
-
-    /* What ends the parent ends this: a signal from the terminal must not come first. */
-    sigfillset(&all);
-    sigprocmask(SIG_BLOCK, &all, NULL);
     if (keep_files(elf, socket) && limit_memory() && limit_calls())
         serve();
     _exit(0);
@@ -132,15 +127,20 @@ static void run_child(int elf, int socket)
 struct code_lines *code_lines_open(int fd)
 {
     struct code_lines *lines = calloc(1, sizeof(*lines));
+    sigset_t all, old;
     int pair[2];
 
     if (!lines || socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0) {
         free(lines);
         return NULL;
     }
+    /* The end of the parent ends the child: a signal from the terminal must not come first. */
+    sigfillset(&all);
+    pthread_sigmask(SIG_BLOCK, &all, &old);
     lines->child = fork();
     if (lines->child == 0)
         run_child(fd, pair[1]);
+    pthread_sigmask(SIG_SETMASK, &old, NULL);
     close(pair[1]);
     lines->socket = pair[0];
     if (lines->child < 0) {
