@@ -167,7 +167,8 @@ static void other_io(void **state)
 static void ties(void **state)
 {
     const struct trace_event in = IN(0x3f8, 1, 1), out = OUT(0x3f8, 1, 1), load = LOAD(4),
-                             store = STORE(4), halt = {.kind = VM_EXIT_HLT, .rip = AT_RIP};
+                             store = STORE(4), half = STORE(8),
+                             halt = {.kind = VM_EXIT_HLT, .rip = AT_RIP};
     const struct code_window window = {(const uint8_t *)"\xee\xee", 1, 2, true};
     struct code_choice choice;
 
@@ -182,6 +183,10 @@ static void ties(void **state)
     /* A read-modify-write: its read leaves RIP at it, its write behind it. */
     assert_int_equal(choose(CODE_64, "\x09\x07\x09\x07", 4, 2, true, &load).back, 0);
     assert_int_equal(choose(CODE_64, "\x09\x07\x09\x07", 4, 2, true, &store).back, 2);
+    /* That of the exit's size goes before a wider one, which KVM would split. */
+    assert_int_equal(choose(CODE_64, "\x0f\x29\x07\x48\x89\x07", 6, 3, true, &half).back, 0);
+    assert_int_equal(choose(CODE_64, "\x48\x89\x07\x0f\x29\x07", 6, 3, true, &half).back, 3);
+    assert_int_equal(choose(CODE_64, "\x0f\x29\x07\x0f\x29\x07", 6, 3, true, &half).back, 3);
     /* Where the backend's writes are known to leave RIP. */
     disassembler_choose(disassembler, CODE_64, &window, &out, CODE_RIP_AT, &choice);
     assert_int_equal(choice.back, 0);

@@ -175,8 +175,7 @@ static unsigned fits_memory(const struct decoded *code, const struct trace_event
         return 0;
     for (unsigned i = 0; i < code->insn.operand_count; i++) {
         const ZydisDecodedOperand *operand = &code->operand[i];
-        if (operand->type != ZYDIS_OPERAND_TYPE_MEMORY ||
-            operand->mem.type == ZYDIS_MEMOP_TYPE_AGEN || !(operand->actions & wanted))
+        if (operand->type != ZYDIS_OPERAND_TYPE_MEMORY || !(operand->actions & wanted))
             continue;
         if (operand->size == event->size * 8u)
             return 2;
