@@ -97,6 +97,7 @@ $(BENCH)/%.rom: tests/bench/%.S tests/bench/rom.ld | build/.setup-build
 	$(Q)$(CC) -m32 -nostdlib -no-pie -Wl,--build-id=none,--oformat=binary,-T,tests/bench/rom.ld $< -o $@
 bench: all $(BENCH)/floor $(BENCH)/measure $(patsubst tests/bench/%.S,$(BENCH)/%.rom,$(wildcard tests/bench/*.S)) | build/.setup-test
 	tests/bench/bench $(if $(filter 1,$(STRICT)),--strict)
+	tests/bench/virtio $(if $(filter 1,$(STRICT)),--strict)
 
 #: make docs         refresh docs/machine.md and the output shown in README.md and docs/tour.md
 docs: all

@@ -44,18 +44,23 @@ struct fdt_device slot_place(unsigned number)
 
 /* --- interrupts ----------------------------------------------------------------------------- */
 
-/* A rise of the line, or of one of its reasons while others keep it up: KVM makes an edge of it. An
- * eventfd that is full has raised the interrupt already. */
+/* An eventfd that is full has been heard of already. */
+static void signal_event(int fd)
+{
+    uint64_t one = 1;
+
+    while (write(fd, &one, sizeof one) < 0 && errno == EINTR)
+        ;
+}
+
+/* A rise of the line, or of one of its reasons while others keep it up: KVM makes an edge of it. */
 static void raise_irq(void *slot, unsigned gsi, bool level)
 {
     const struct virtio_slot *s = slot;
-    uint64_t one = 1;
 
     (void)gsi;
-    if (!level)
-        return;
-    while (write(s->irq_fd, &one, sizeof one) < 0 && errno == EINTR)
-        ;
+    if (level)
+        signal_event(s->irq_fd);
 }
 
 static int connect_irq(struct virtio_slot *slot, struct vm *vm, unsigned gsi, struct error *err)
@@ -88,8 +93,17 @@ static void hear(void *notify, short revents)
         virtio_mmio_notify(&n->slot->mmio, n->queue);
 }
 
+/* The rest of a long queue is a notification from here. */
+static void notify_again(void *slot, unsigned queue)
+{
+    struct virtio_slot *s = slot;
+
+    signal_event(s->notify[queue].fd.fd);
+}
+
+/* DIRECT: KVM writes the eventfd, instead of an exit. */
 static int connect_queue(struct virtio_slots *slots, struct virtio_slot *slot, struct vm *vm,
-                         uint64_t register_gpa, struct error *err)
+                         uint64_t register_gpa, bool direct, struct error *err)
 {
     struct slot_notify *n = &slot->notify[slot->notifies];
 
@@ -108,6 +122,8 @@ static int connect_queue(struct virtio_slots *slots, struct virtio_slot *slot, s
         return error_set(err, STATUS_INTERNAL, "out of memory");
     }
     slot->notifies++;
+    if (!direct)
+        return 0;
 
     int r = kvm_vm_ioeventfd(vm->kvm, register_gpa, n->queue, n->fd.fd);
 
@@ -132,10 +148,11 @@ static int plug_device(struct virtio_slots *slots, const struct plug_site *site,
         return -1;
     virtio_mmio_init(&slot->mmio, slot->plugged.dev,
                      (struct irq_line){irqchip ? raise_irq : NULL, slot, (unsigned)place.irq});
-    if (site->options->devices.ioeventfd)
-        for (unsigned i = 0; i < slot->plugged.dev->queue_count; i++)
-            if (connect_queue(slots, slot, vm, place.base + VIRTIO_MMIO_QUEUE_NOTIFY, err) < 0)
-                return -1;
+    for (unsigned i = 0; i < slot->plugged.dev->queue_count; i++)
+        if (connect_queue(slots, slot, vm, place.base + VIRTIO_MMIO_QUEUE_NOTIFY,
+                          site->options->devices.ioeventfd, err) < 0)
+            return -1;
+    slot->plugged.dev->later = (struct virtio_later){notify_again, slot};
     return 0;
 }
 

@@ -17,7 +17,7 @@ struct virtio_slot;
 
 /* One queue's notifications. */
 struct slot_notify {
-    struct loop_fd fd; /* the eventfd that KVM writes */
+    struct loop_fd fd; /* an eventfd; with ioeventfd=on KVM writes it */
     struct virtio_slot *slot;
     uint32_t queue;
 };

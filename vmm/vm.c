@@ -3,6 +3,7 @@
  */
 #include "vm.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -81,8 +82,13 @@ static bool create_and_wait(struct vcpu *vcpu)
     return vcpu->kvm && vm->may_run;
 }
 
-static void *vcpu_thread(void *vcpu)
+static void *vcpu_thread(void *opaque)
 {
+    struct vcpu *vcpu = opaque;
+    char name[16];
+
+    snprintf(name, sizeof name, "vcpu %u", vcpu->index);
+    pthread_setname_np(pthread_self(), name); /* for top -H, gdb and perf */
     if (create_and_wait(vcpu))
         vcpu_run(vcpu);
     return NULL;

@@ -346,6 +346,47 @@ static void run_queue(void **state)
     assert_int_equal(bench_get(&f->b, VIRTIO_MMIO_INTERRUPT_STATUS), 3);
 }
 
+/* A driver that offers a buffer for each one that is taken. */
+static bool take_and_offer(struct virtio_device *dev, unsigned queue, struct virtq_chain *chain)
+{
+    struct virtio_mmio *mmio = dev->transport.opaque;
+    struct fixture *f = (struct fixture *)((char *)mmio - offsetof(struct fixture, b.mmio));
+
+    struct virtq_used_elem elem;
+
+    virtio_push(dev, queue, chain->head, 1);
+    assert_true(bench_used(&f->b, queue, &elem));
+    bench_offer(&f->b, queue, (struct bench_buffer[]){{BENCH_DATA, 4, true}}, 1);
+    return true;
+}
+
+static void count_again(void *count, unsigned queue)
+{
+    assert_int_equal(queue, 0);
+    ++*(unsigned *)count;
+}
+
+static void driver_that_never_rests(void **state)
+{
+    struct fixture *f = *state;
+    unsigned again = 0;
+
+    f->c.dev.later = (struct virtio_later){count_again, &again};
+    bench_start(&f->b, VIRTIO_BIT(VIRTIO_F_EVENT_IDX), SIZE);
+    bench_offer(&f->b, 0, (struct bench_buffer[]){{BENCH_DATA, 4, true}}, 1);
+    virtio_run_queue(&f->c.dev, 0, &f->chain, take_and_offer);
+    assert_int_equal(bench_used_ring(&f->b, 0)->idx, SIZE);
+    assert_int_equal(again, 1);
+    assert_false(f->c.dev.queue[0].kicks); /* nobody else need say that there is more */
+    virtio_run_queue(&f->c.dev, 0, &f->chain, take_and_offer);
+    assert_int_equal(bench_used_ring(&f->b, 0)->idx, 2 * SIZE);
+    assert_int_equal(again, 2);
+    virtio_run_queue(&f->c.dev, 0, &f->chain, take);
+    assert_int_equal(bench_used_ring(&f->b, 0)->idx, 2 * SIZE + 1);
+    assert_int_equal(again, 2);
+    assert_true(f->c.dev.queue[0].kicks);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -365,6 +406,7 @@ int main(void)
         MMIO_TEST(configuration_generation),
         MMIO_TEST(reset_in_any_state),
         MMIO_TEST(run_queue),
+        MMIO_TEST(driver_that_never_rests),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -119,15 +119,23 @@ void virtio_run_queue(struct virtio_device *dev, unsigned queue, struct virtq_ch
         return;
     }
     struct virtq *q = &dev->queue[queue];
+    unsigned taken = 0;
     do {
         virtq_set_kicks(q, false);
-        while (virtio_pop(dev, queue, chain) > 0) {
+        for (; taken < q->size || !dev->later.again; taken++) {
+            if (virtio_pop(dev, queue, chain) == 0) {
+                break;
+            }
             if (!take(dev, queue, chain)) {
                 if (virtio_live(dev, queue)) {
                     virtq_unpop(q, 1);
                 }
                 return;
             }
+        }
+        if (taken == q->size && dev->later.again) {
+            dev->later.again(dev->later.opaque, queue);
+            return;
         }
     } while (virtio_live(dev, queue) && virtq_set_kicks(q, true));
 }

@@ -47,11 +47,18 @@ struct virtio_transport {
     void *opaque;
 };
 
+/* Has QUEUE notified again soon, once others have had the device lock. NULL: there are no others. */
+struct virtio_later {
+    void (*again)(void *opaque, unsigned queue);
+    void *opaque;
+};
+
 struct virtio_device {
     const struct virtio_ops *ops;
     const char *name; /* "virtio-blk0"; outlives the device and the trace */
     struct device_remark remark;
     struct virtio_transport transport; /* set by the transport */
+    struct virtio_later later;         /* set by the board */
     uint64_t features;                 /* offered; virtio_init() adds the common ones */
     uint64_t driver_features;          /* what the driver accepts; settled once FEATURES_OK */
     uint8_t status;                    /* VIRTIO_STATUS_... */
@@ -85,7 +92,9 @@ void virtio_interrupt(struct virtio_device *dev, unsigned queue);
 
 /* Takes every buffer of a live queue as it comes, without notifications in between: calls
  * TAKE(dev, queue, chain) until the queue is empty or TAKE returns false (the buffer is put back,
- * and the queue stays quiet until virtio_run_queue() is called again). */
+ * and the queue stays quiet until virtio_run_queue() is called again). After as many buffers as the
+ * queue holds the rest is left for later (struct virtio_later): a driver that adds buffers as fast
+ * as they are taken does not keep the device lock. */
 void virtio_run_queue(struct virtio_device *dev, unsigned queue, struct virtq_chain *chain,
                       bool (*take)(struct virtio_device *dev, unsigned queue,
                                    struct virtq_chain *chain));
