@@ -170,39 +170,41 @@ void vm_remark(struct vm *vm, const char *device, const char *text, const uint64
         trace_emit(vm->trace, &note);
 }
 
-uint64_t vm_handle_exit(struct vcpu *vcpu, struct vm_exit *exit, uint64_t entered_ns,
-                        uint64_t left_ns)
+void vm_handle_exit(struct vcpu *vcpu, struct vm_exit *exit)
 {
-    struct vm *vm = vcpu->vm;
-    uint64_t done_ns = 0;
     struct trace_event *event = &vcpu->last[vcpu->exits % VCPU_LAST_EXITS];
 
-    *event = (struct trace_event){
-        .vcpu = vcpu->index,
-        .kind = exit->kind,
-        .write = exit->write,
-        .size = exit->size,
-        .count = exit->count,
-        .addr = exit->addr,
-        .detail = exit->detail,
-        .detail_name = exit->detail_name,
-        .raw_name = exit->raw_name,
-        .rip = exit->rip,
-    };
+    memset(event, 0, TRACE_EVENT_PLAIN);
+    event->vcpu = vcpu->index;
+    event->kind = exit->kind;
+    event->write = exit->write;
+    event->size = exit->size;
+    event->count = exit->count;
+    event->addr = exit->addr;
+    event->detail = exit->detail;
+    event->detail_name = exit->detail_name;
+    event->raw_name = exit->raw_name;
+    event->rip = exit->rip;
 
     enum vm_end_kind end = dispatch(vcpu, exit, event);
 
     vcpu->exits++;
-    if (vm->trace) {
-        event->start_ns = entered_ns;
-        event->guest_ns = left_ns - entered_ns;
-        event->vmm_ns = trace_now(vm->trace) - left_ns;
-        done_ns = trace_emit(vm->trace, event);
-        for (unsigned i = 0; i < vcpu->notes; i++)
-            done_ns = trace_emit(vm->trace, &vcpu->note[i]);
-        vcpu->notes = 0;
-    }
     if (end != VM_END_NONE)
-        vm_end(vm, &(struct vm_end){.kind = end, .vcpu = vcpu->index, .exit = *exit});
-    return done_ns;
+        vm_end(vcpu->vm, &(struct vm_end){.kind = end, .vcpu = vcpu->index, .exit = *exit});
+}
+
+uint64_t vm_trace_exit(struct vcpu *vcpu, uint64_t entered_ns, uint64_t left_ns)
+{
+    struct trace *trace = vcpu->vm->trace;
+    struct trace_event *event = &vcpu->last[(vcpu->exits - 1) % VCPU_LAST_EXITS];
+    uint64_t done_ns = trace_now(trace);
+
+    event->start_ns = entered_ns;
+    event->guest_ns = left_ns - entered_ns;
+    event->vmm_ns = done_ns - left_ns;
+    trace_emit(trace, event);
+    for (unsigned i = 0; i < vcpu->notes; i++)
+        trace_emit(trace, &vcpu->note[i]);
+    vcpu->notes = 0;
+    return trace_wait(trace, vcpu->index) ? trace_now(trace) : done_ns;
 }

@@ -10,6 +10,7 @@
 
 #include <errno.h>
 #include <memmap.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 

@@ -4,6 +4,7 @@
  */
 #include "backends.h"
 #include "board.h"
+#include "command.h"
 #include "doctor.h"
 #include "host/signals.h"
 #include "host/terminal.h"
@@ -14,15 +15,17 @@
 
 #include <malloc.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define NS_PER_S 1000000000ull
 
 /* Everything that outlives a reset of the guest. */
 struct session {
+    char *command; /* the command line as it was typed; NULL: no memory for it */
     struct options options;
     struct machine_images images;
-    struct symbols *symbols;
+    struct code *code;
     struct trace *trace;
     bool host_open;
     struct loop loop;
@@ -30,6 +33,7 @@ struct session {
     struct backends backends;
     struct machine *machine; /* the running one */
     struct vm_end stop;      /* what ends kvmlens from outside; VM_END_NONE until then */
+    enum vm_end_kind end;    /* how the guest ended; VM_END_NONE until then */
 };
 
 static enum status fail(const struct error *err)
@@ -106,8 +110,18 @@ static int open_trace(struct session *s, struct error *err)
     if (o->trace_count == 0)
         return 0;
     if (o->kernel)
-        s->symbols = symbols_read(s->images.kernel.file.fd);
-    return trace_create(&s->trace, o->trace, o->trace_count, s->symbols, err);
+        s->code = code_open(o->kernel);
+
+    const struct trace_config config = {
+        .option = o->trace,
+        .option_count = o->trace_count,
+        .vcpus = o->smp,
+        .code = s->code,
+        .command = s->command,
+        .guest = o->kernel ? o->kernel : o->bios,
+    };
+
+    return trace_create(&s->trace, &config, err);
 }
 
 static int open_host(struct session *s, struct error *err)
@@ -160,6 +174,7 @@ static enum status run_once(struct session *s, const struct machine_config *conf
 
     int r = machine_run(s->machine, &end, &err);
 
+    s->end = end.kind;
     *again = r == 0 && end.kind == VM_END_RESET && !s->options.no_reboot;
     /* The last machine is left to the end of the process: while a VM's memory is still mapped, KVM
      * takes several times as long to take it down (it waits for readers of the MMU notifiers). */
@@ -207,14 +222,25 @@ static enum status run_guest(struct session *s)
 }
 
 /* The exit status is the guest's; a trace that could not be written is said, but changes nothing. */
-static void close_all(struct session *s)
+static void finish_trace(struct session *s, enum status status)
 {
+    struct trace_footer footer = {.end = vm_end_name(s->end), .status = (int)status};
     struct error err;
 
-    close_host(s);
-    if (trace_finish(s->trace, &err) < 0)
+    if (trace_finish(s->trace, &footer, &err) < 0)
         fail(&err);
-    symbols_free(s->symbols);
+    if (footer.dropped > 0)
+        log_say("the trace lacks %llu records: they came faster than they could be written; a "
+                "filter= or a summary has fewer to write",
+                (unsigned long long)footer.dropped);
+    code_close(s->code);
+}
+
+static void close_all(struct session *s, enum status status)
+{
+    close_host(s);
+    finish_trace(s, status);
+    free(s->command);
     image_file_close(&s->images.kernel.file);
     image_file_close(&s->images.initrd);
     image_file_close(&s->images.rom);
@@ -232,6 +258,7 @@ int main(int argc, char **argv)
 
     terminal_reserve_stdio();
     mallopt(M_ARENA_MAX, 1); /* a heap for each thread costs start-up time and memory */
+    s.command = command_join(argc, argv); /* before the parser cuts it up */
     if (options_parse(&s.options, argc, argv, &err) < 0)
         return (int)fail(&err);
     log_set_name(s.options.name);
@@ -248,6 +275,6 @@ int main(int argc, char **argv)
 
     enum status status = run_guest(&s);
 
-    close_all(&s);
+    close_all(&s, status);
     return (int)status;
 }

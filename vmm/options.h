@@ -15,9 +15,11 @@
 #define TRACE_MAX 4
 
 enum trace_kind { TRACE_EXITS, TRACE_SUMMARY };
+enum trace_format { TRACE_TEXT };
 
 struct trace_option {
     enum trace_kind kind;
+    enum trace_format format;
     const char *file; /* file=PATH, or NULL for stderr */
 };
 

@@ -96,6 +96,9 @@ int parse_on_off(struct option_parser *parser, const char *property, const char 
 int parse_number(struct option_parser *parser, const char *property, const char *value,
                  uint64_t min, uint64_t max, uint64_t *number);
 
+/* The name of a file, which may not be empty. */
+int parse_file(struct option_parser *parser, const char *argument, const char **file);
+
 /* The options of the table, by what they set. */
 int option_machine(struct option_parser *parser, char *argument);
 int option_accel(struct option_parser *parser, char *argument);

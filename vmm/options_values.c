@@ -1,5 +1,5 @@
 /*
- * options_values.c: the options of the guest and of the trace.
+ * options_values.c: the options of the guest, and those that are only named.
  * Source: qemu-system-x86_64(1) and QEMU hw/misc/debugexit.c.
  */
 #include "options_backends.h"
@@ -10,7 +10,7 @@
 #include <memmap.h>
 #include <string.h>
 
-static int set_file(struct option_parser *parser, const char *argument, const char **file)
+int parse_file(struct option_parser *parser, const char *argument, const char **file)
 {
     if (!*argument)
         return option_error(parser, "the file name is empty");
@@ -20,17 +20,17 @@ static int set_file(struct option_parser *parser, const char *argument, const ch
 
 int option_kernel(struct option_parser *parser, char *argument)
 {
-    return set_file(parser, argument, &parser->options->kernel);
+    return parse_file(parser, argument, &parser->options->kernel);
 }
 
 int option_initrd(struct option_parser *parser, char *argument)
 {
-    return set_file(parser, argument, &parser->options->initrd);
+    return parse_file(parser, argument, &parser->options->initrd);
 }
 
 int option_bios(struct option_parser *parser, char *argument)
 {
-    return set_file(parser, argument, &parser->options->bios);
+    return parse_file(parser, argument, &parser->options->bios);
 }
 
 int option_append(struct option_parser *parser, char *argument)
@@ -67,63 +67,6 @@ const struct property name_properties[] = {
 int option_name(struct option_parser *parser, char *argument)
 {
     return properties_parse(parser, name_properties, "guest", NULL, argument);
-}
-
-static struct trace_option *current_trace(struct option_parser *parser)
-{
-    return &parser->options->trace[parser->options->trace_count];
-}
-
-static int set_trace_kind(struct option_parser *parser, const char *value)
-{
-    struct suggestion near = {.word = value};
-
-    parser->trace_kind_given = true;
-    if (strcmp(value, "exits") == 0) {
-        current_trace(parser)->kind = TRACE_EXITS;
-        return 0;
-    }
-    if (strcmp(value, "summary") == 0) {
-        current_trace(parser)->kind = TRACE_SUMMARY;
-        return 0;
-    }
-    suggest_offer(&near, "exits");
-    suggest_offer(&near, "summary");
-    if (near.best[0])
-        return option_error(parser, "there is no trace %s; did you mean %s?", QUOTE(value),
-                            near.best);
-    return option_error(
-        parser,
-        "there is no trace %s; kvmlens traces VM exits (exits, summary), not QEMU's "
-        "events",
-        QUOTE(value));
-}
-
-static int set_trace_file(struct option_parser *parser, const char *value)
-{
-    return set_file(parser, value, &current_trace(parser)->file);
-}
-
-const struct property trace_properties[] = {
-    {"enable", "exits|summary", "What to trace.", set_trace_kind},
-    {"file", "PATH", "Where to (default: stderr).", set_trace_file},
-    {"events", NULL, NULL, NULL},
-    {0},
-};
-
-int option_trace(struct option_parser *parser, char *argument)
-{
-    if (parser->options->trace_count == TRACE_MAX)
-        return option_error(parser, "there can be %d traces at most", TRACE_MAX);
-    parser->trace_kind_given = false;
-    if (properties_parse(parser, trace_properties, "enable", "trace", argument) < 0)
-        return -1;
-    if (parser->options->mode != MODE_RUN)
-        return 0;
-    if (!parser->trace_kind_given)
-        return option_error(parser, "what to trace is missing: exits or summary");
-    parser->options->trace_count++;
-    return 0;
 }
 
 int option_show_help(struct option_parser *parser, char *argument)

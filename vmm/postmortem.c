@@ -10,7 +10,7 @@
 #include "insn.h"
 #include "pagewalk.h"
 #include "trace/code_insn.h"
-#include "trace/trace.h"
+#include "trace/text.h"
 
 #include <inttypes.h>
 #include <string.h>

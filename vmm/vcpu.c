@@ -31,28 +31,59 @@ void vcpu_accept_kicks(void)
     pthread_sigmask(SIG_UNBLOCK, &kick, NULL); /* whoever started kvmlens may have blocked it */
 }
 
-void vcpu_run(struct vcpu *vcpu)
+/* Runs the guest to its next exit. False: KVM failed, and the VM ends. */
+static inline bool run_once(struct vcpu *vcpu, struct vm_exit *exit)
+{
+    int r = kvm_vcpu_run(vcpu->kvm, exit);
+
+    if (r < 0)
+        vm_end(vcpu->vm, &(struct vm_end){
+                             .kind = VM_END_RUN_ERROR, .vcpu = vcpu->index, .value = (uint32_t)-r});
+    return r == 0;
+}
+
+static inline void handle(struct vcpu *vcpu, struct vm_exit *exit)
+{
+    /* Cleared before `stopping` is read again: who kicks sets them in the opposite order. */
+    if (exit->kind == VM_EXIT_INTR)
+        kvm_vcpu_set_immediate_exit(vcpu->kvm, false);
+    vm_handle_exit(vcpu, exit);
+}
+
+static void run(struct vcpu *vcpu)
+{
+    struct vm_exit exit;
+
+    while (!atomic_load(&vcpu->vm->stopping) && run_once(vcpu, &exit))
+        handle(vcpu, &exit);
+}
+
+static void run_traced(struct vcpu *vcpu)
 {
     struct vm *vm = vcpu->vm;
     struct vm_exit exit;
-    uint64_t entered = vm->trace ? trace_now(vm->trace) : 0;
+    bool registers = trace_wants_registers(vm->trace);
+    uint64_t entered = trace_now(vm->trace);
 
-    while (!atomic_load(&vm->stopping)) {
-        int r = kvm_vcpu_run(vcpu->kvm, &exit);
+    while (!atomic_load(&vm->stopping) && run_once(vcpu, &exit)) {
+        uint64_t left = trace_now(vm->trace);
+        struct trace_event *event = &vcpu->last[vcpu->exits % VCPU_LAST_EXITS];
 
-        if (r < 0) {
-            vm_end(vm, &(struct vm_end){
-                           .kind = VM_END_RUN_ERROR, .vcpu = vcpu->index, .value = (uint32_t)-r});
-            return;
-        }
-
-        uint64_t left = vm->trace ? trace_now(vm->trace) : 0;
-
-        /* Cleared before `stopping` is read again: who kicks sets them in the opposite order. */
-        if (exit.kind == VM_EXIT_INTR)
-            kvm_vcpu_set_immediate_exit(vcpu->kvm, false);
-        entered = vm_handle_exit(vcpu, &exit, entered, left);
+        handle(vcpu, &exit);
+        if (registers)
+            event->has_registers =
+                kvm_vcpu_exit_registers(vcpu->kvm, event->registers.gpr, &event->registers.rflags);
+        entered = vm_trace_exit(vcpu, entered, left);
     }
+}
+
+/* Chosen once, so that without a trace an exit costs nothing for it. */
+void vcpu_run(struct vcpu *vcpu)
+{
+    if (vcpu->vm->trace)
+        run_traced(vcpu);
+    else
+        run(vcpu);
 }
 
 void vcpu_kick(struct vcpu *vcpu)

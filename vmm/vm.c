@@ -145,6 +145,19 @@ void vm_end(struct vm *vm, const struct vm_end *end)
         vm->on_end(vm->on_end_opaque);
 }
 
+const char *vm_end_name(enum vm_end_kind kind)
+{
+    static const char *const name[] = {
+        [VM_END_NONE] = "error",      [VM_END_POWEROFF] = "power-off",
+        [VM_END_RESET] = "reset",     [VM_END_DEBUG_EXIT] = "debug-exit",
+        [VM_END_CRASH] = "crash",     [VM_END_KVM_FAIL] = "kvm-error",
+        [VM_END_RUN_ERROR] = "error", [VM_END_TIMEOUT] = "timeout",
+        [VM_END_SIGNAL] = "signal",   [VM_END_QUIT] = "quit",
+    };
+
+    return name[kind];
+}
+
 void vm_stop(struct vm *vm)
 {
     /* With the lock, so that no vCPU misses it on its way into the wait for vm_run(), and none is

@@ -110,15 +110,20 @@ void vm_run(struct vm *vm);
 /* Ends the VM, unless somebody did already; *end is copied. From any thread, never blocks. */
 void vm_end(struct vm *vm, const struct vm_end *end);
 
+/* "power-off", "crash", ...; static. */
+const char *vm_end_name(enum vm_end_kind kind);
+
 /* Makes every vCPU leave the guest (or give up waiting for it) and its thread end. Not from a
  * vCPU's thread, and without the device lock. */
 void vm_stop(struct vm *vm);
 
-/* Handles one exit: the device answers, the trace is told. ENTERED_NS and LEFT_NS are trace_now()
- * when the vCPU entered and left the guest; unused with the trace off. Returns when it was done:
- * looking at the clock is what a trace costs, and this is when the guest is entered next. (exit.c) */
-uint64_t vm_handle_exit(struct vcpu *vcpu, struct vm_exit *exit, uint64_t entered_ns,
-                        uint64_t left_ns);
+/* Handles one exit: the device answers, and the exit is the newest of those kept. (exit.c) */
+void vm_handle_exit(struct vcpu *vcpu, struct vm_exit *exit);
+
+/* Tells the trace of the exit just handled. ENTERED_NS and LEFT_NS are trace_now() when the vCPU
+ * entered and left the guest. Returns when it was done: looking at the clock is what a trace costs,
+ * and this is when the guest is entered next. (exit.c) */
+uint64_t vm_trace_exit(struct vcpu *vcpu, uint64_t entered_ns, uint64_t left_ns);
 
 /* DEVICE says something of its work: TEXT is static, a printf format for ARG as unsigned long long.
  * The first remark while an exit to that device is handled becomes part of the exit's event; others,

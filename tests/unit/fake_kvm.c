@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <stdatomic.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 struct fake_kvm fake_kvm;
@@ -142,6 +143,13 @@ int kvm_vcpu_run(struct kvm_vcpu *vcpu, struct vm_exit *exit)
 void kvm_vcpu_set_immediate_exit(struct kvm_vcpu *vcpu, bool on)
 {
     atomic_store(&vcpu->immediate_exit, on);
+}
+
+bool kvm_vcpu_exit_registers(const struct kvm_vcpu *vcpu, uint64_t gpr[16], uint64_t *rflags)
+{
+    memcpy(gpr, fake_kvm.state[vcpu->index].gpr, sizeof(fake_kvm.state[0].gpr));
+    *rflags = fake_kvm.state[vcpu->index].rflags;
+    return true;
 }
 
 int kvm_vcpu_get_state(struct kvm_vcpu *vcpu, struct cpu_state *state)

@@ -103,7 +103,7 @@ static const struct trace_event *handle(struct fixture *f, struct vm_exit exit)
 {
     struct vcpu *vcpu = &f->vm.vcpu[0];
 
-    vm_handle_exit(vcpu, &exit, 0, 0);
+    vm_handle_exit(vcpu, &exit);
     return &vcpu->last[(vcpu->exits - 1) % VCPU_LAST_EXITS];
 }
 

@@ -98,7 +98,9 @@ static int set_up(void **state)
     const struct trace_option options[] = {{.kind = TRACE_EXITS, .file = f->path},
                                            {.kind = TRACE_SUMMARY, .file = f->summary}};
 
-    assert_int_equal(trace_create(&f->trace, options, 2, NULL, &err), 0);
+    const struct trace_config config = {.option = options, .option_count = 2, .vcpus = 2};
+
+    assert_int_equal(trace_create(&f->trace, &config, &err), 0);
     assert_int_equal(vm_create(&f->vm, 2, f->trace, &err), 0);
     assert_int_equal(bus_attach(&f->vm.mmio, 0x1000, 0x100, &talker_ops, f), 0);
     f->as = name;
@@ -128,7 +130,9 @@ static void access_device(struct fixture *f, unsigned vcpu)
                            .count = 1,
                            .data = data};
 
-    vm_handle_exit(&f->vm.vcpu[vcpu], &exit, 1, 2);
+    vm_handle_exit(&f->vm.vcpu[vcpu], &exit);
+    if (f->vm.trace)
+        vm_trace_exit(&f->vm.vcpu[vcpu], 1, 2);
 }
 
 static char *contents(const char *path)
@@ -145,9 +149,10 @@ static char *contents(const char *path)
 /* Ends the trace; its lines. */
 static char *traced(struct fixture *f)
 {
+    struct trace_footer footer = {0};
     struct error err;
 
-    assert_int_equal(trace_finish(f->trace, &err), 0);
+    assert_int_equal(trace_finish(f->trace, &footer, &err), 0);
     return contents(f->path);
 }
 

@@ -2,6 +2,7 @@
  * test_text.c: an exit as a line of text.
  */
 #include "some_event.h"
+#include "trace/code.h"
 #include "trace/text.h"
 
 #include <setjmp.h>
@@ -12,10 +13,20 @@
 
 #include <cmocka.h>
 
+/* Formats EVENT at a place without a name. */
+static size_t format(char *line, bool in_colour, const struct trace_event *event)
+{
+    char remark[TRACE_REMARK_MAX];
+    struct trace_item item;
+
+    trace_item_make(&item, event, NULL, remark);
+    return trace_format_item(line, in_colour, &item);
+}
+
 static void assert_line(struct trace_event event, const char *expected)
 {
     char line[TRACE_LINE_MAX];
-    size_t len = trace_format_event(line, false, &event, NULL);
+    size_t len = format(line, false, &event);
 
     assert_int_equal(len, strlen(line));
     assert_int_equal(line[len - 1], '\n');
@@ -161,7 +172,7 @@ static void times_scale(void **state)
         char line[TRACE_LINE_MAX];
         struct trace_event event = serial_write('x');
         event.guest_ns = times[i].ns;
-        trace_format_event(line, false, &event, NULL);
+        format(line, false, &event);
         line[75] = '\0';
         assert_string_equal(line + 75 - strlen(times[i].text), times[i].text);
         assert_int_equal(line[74 - strlen(times[i].text)], ' ');
@@ -185,17 +196,63 @@ static void remarks(void **state)
     event.remark_arg[0] = 5;
     event.remark_arg[1] = 4096;
     event.remark_arg[2] = 0xab;
-    trace_format_event(line, false, &event, NULL);
-    assert_non_null(
-        strstr(line, "virtio-blk0 QueueNotify 0x101234  read sector 5, 4096 bytes, ab\n"));
-    trace_format_event(line, false, &note, NULL);
+    format(line, false, &event);
+    assert_non_null(strstr(
+        line, "virtio-blk0 QueueNotify 0x101234              read sector 5, 4096 bytes, ab\n"));
+    format(line, false, &note);
     assert_memory_equal(line, "     1.234   - note ", 20);
     assert_string_equal(line + 86, "virtio-blk0        read 7 of 18446744073709551615\n");
     note.vcpu = 3;
     note.remark = NULL;
-    trace_format_event(line, false, &note, NULL);
+    format(line, false, &note);
     assert_memory_equal(line, "     1.234   3 note ", 20);
     assert_string_equal(line + 86, "virtio-blk0\n");
+}
+
+static void code(void **state)
+{
+    struct trace_event event = serial_write('h');
+    struct code_place place = {.symbol = "put_char", .offset = 0x1a};
+    struct trace_item item;
+    char line[TRACE_LINE_MAX], remark[TRACE_REMARK_MAX];
+
+    (void)state;
+    trace_item_make(&item, &event, &place, remark);
+    trace_format_item(line, false, &item);
+    assert_non_null(strstr(line, "  serial THR         put_char+0x1a\n"));
+    place.offset = 0;
+    trace_item_make(&item, &event, &place, remark);
+    trace_format_item(line, false, &item);
+    assert_non_null(strstr(line, " put_char\n"));
+    place.insn = "out dx, al";
+    trace_item_make(&item, &event, &place, remark);
+    trace_format_item(line, false, &item);
+    assert_non_null(strstr(line, " put_char              out dx, al\n"));
+    place.file = "guest/serial.c";
+    place.line = 42;
+    event.remark = "sent";
+    trace_item_make(&item, &event, &place, remark);
+    trace_format_item(line, false, &item);
+    assert_non_null(
+        strstr(line, " put_char              out dx, al  guest/serial.c:42     sent\n"));
+    trace_format_item(line, true, &item);
+    assert_non_null(strstr(line, "\033[2msent\033[0m\n"));
+}
+
+static void events_of_kvm(void **state)
+{
+    struct trace_event event = {.start_ns = 1234567,
+                                .kind = VM_EXIT_KERNEL,
+                                .vcpu = 2,
+                                .raw_name = "kvm_inj_virq",
+                                .text = "IRQ 0x30"};
+
+    (void)state;
+    assert_line(event, "     1.234   2 kvm_inj_virq  IRQ 0x30");
+    event.raw_name = "kvm_exit";
+    event.text = NULL;
+    event.vcpu = TRACE_NO_VCPU;
+    assert_line(event, "     1.234   - kvm_exit");
 }
 
 static void absurd_events_stay_in_bounds(void **state)
@@ -215,7 +272,7 @@ static void absurd_events_stay_in_bounds(void **state)
         event.size = (uint8_t)size;
         event.count = size % 2 ? 1 : UINT32_MAX;
         memset(line, '#', sizeof(line));
-        size_t len = trace_format_event(line, true, &event, NULL);
+        size_t len = format(line, true, &event);
         assert_true(len < TRACE_LINE_MAX);
         assert_int_equal(line[len - 1], '\n');
         assert_int_equal(line[TRACE_LINE_MAX], '#');
@@ -230,7 +287,7 @@ static void colour(void **state)
 
     (void)state;
     event.device = NULL;
-    trace_format_event(line, true, &event, NULL);
+    format(line, true, &event);
     assert_non_null(strstr(line, "\033[36mout\033[0m        0x3f8"));
     assert_non_null(strstr(line, "\033[1;31mnobody\033[0m "));
     /* Without its colours it is the same line. */
@@ -241,7 +298,7 @@ static void colour(void **state)
             plain[out++] = *c;
     }
     plain[out] = '\0';
-    trace_format_event(line, false, &event, NULL);
+    format(line, false, &event);
     assert_string_equal(plain, line);
     trace_format_header(line, true);
     assert_memory_equal(line, "\033[2m", 4);
@@ -250,10 +307,16 @@ static void colour(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(lines),           cmocka_unit_test(memory_accesses),
-        cmocka_unit_test(string_accesses), cmocka_unit_test(other_exits),
-        cmocka_unit_test(times_scale),     cmocka_unit_test(absurd_events_stay_in_bounds),
-        cmocka_unit_test(colour),          cmocka_unit_test(remarks),
+        cmocka_unit_test(lines),
+        cmocka_unit_test(memory_accesses),
+        cmocka_unit_test(string_accesses),
+        cmocka_unit_test(other_exits),
+        cmocka_unit_test(times_scale),
+        cmocka_unit_test(absurd_events_stay_in_bounds),
+        cmocka_unit_test(colour),
+        cmocka_unit_test(remarks),
+        cmocka_unit_test(code),
+        cmocka_unit_test(events_of_kvm),
     };
     return cmocka_run_group_tests_name("text", tests, NULL, NULL);
 }

@@ -18,6 +18,9 @@
 
 #include <cmocka.h>
 
+#define THREADS           4
+#define EVENTS_PER_THREAD 400
+
 /* A file that is gone at the end of the test, and its text. */
 struct file {
     char path[64];
@@ -48,16 +51,25 @@ static void read_file(struct file *file)
 
 static struct trace *create(const struct trace_option *options, unsigned count)
 {
+    const struct trace_config config = {.option = options, .option_count = count, .vcpus = THREADS};
     struct trace *trace;
     struct error err;
 
-    assert_int_equal(trace_create(&trace, options, count, NULL, &err), 0);
+    assert_int_equal(trace_create(&trace, &config, &err), 0);
     return trace;
 }
 
 static void emit(struct trace *trace, struct trace_event event)
 {
     trace_emit(trace, &event);
+    trace_wait(trace, event.vcpu);
+}
+
+static int finish(struct trace *trace, struct error *err)
+{
+    struct trace_footer footer = {.end = "power-off"};
+
+    return trace_finish(trace, &footer, err);
 }
 
 static unsigned count_of(const char *text, const char *part)
@@ -76,11 +88,12 @@ static void lines_and_a_summary_in_one_file(void **state)
 
     (void)state;
     make_file(&file);
-    struct trace *trace =
-        create((struct trace_option[]){{TRACE_SUMMARY, file.path}, {TRACE_EXITS, file.path}}, 2);
+    struct trace *trace = create((struct trace_option[]){{.kind = TRACE_SUMMARY, .file = file.path},
+                                                         {.kind = TRACE_EXITS, .file = file.path}},
+                                 2);
     for (unsigned i = 0; i < 1500; i++) /* more than one buffer */
         emit(trace, serial_write('a'));
-    assert_int_equal(trace_finish(trace, &err), 0);
+    assert_int_equal(finish(trace, &err), 0);
     read_file(&file);
     assert_memory_equal(file.text, "   time/ms cpu exit", 19);
     assert_int_equal(count_of(file.text, "\n     1.234   0 out "), 1500);
@@ -99,7 +112,9 @@ static void an_old_file_is_replaced(void **state)
     make_file(&file);
     for (unsigned i = 0; i < 2; i++)
         assert_int_equal(
-            trace_finish(create(&(struct trace_option){TRACE_SUMMARY, file.path}, 1), &err), 0);
+            finish(create(&(struct trace_option){.kind = TRACE_SUMMARY, .file = file.path}, 1),
+                   &err),
+            0);
     read_file(&file);
     assert_int_equal(count_of(file.text, "0 exits to kvmlens"), 1);
 }
@@ -108,31 +123,34 @@ static void files_that_cannot_be_opened(void **state)
 {
     struct trace *trace;
     struct error err;
-    const struct trace_option options[] = {{TRACE_SUMMARY, NULL},
-                                           {TRACE_EXITS, "/nonexistent/trace"}};
+    const struct trace_option options[] = {{.kind = TRACE_SUMMARY},
+                                           {.kind = TRACE_EXITS, .file = "/nonexistent/trace"}};
 
     (void)state;
-    assert_int_equal(trace_create(&trace, options, 2, NULL, &err), -1);
+    const struct trace_config config = {.option = options, .option_count = 2, .vcpus = 1};
+
+    assert_int_equal(trace_create(&trace, &config, &err), -1);
     assert_int_equal(err.status, STATUS_USAGE);
     assert_string_equal(
         err.text, "cannot open the trace file '/nonexistent/trace': No such file or directory");
     assert_null(trace);
-    assert_int_equal(trace_finish(NULL, &err), 0);
+    assert_int_equal(finish(NULL, &err), 0);
 }
 
 static void a_full_disk_ends_the_output(void **state)
 {
     static struct file file;
     struct error err;
-    const struct trace_option options[] = {
-        {TRACE_EXITS, "/dev/full"}, {TRACE_EXITS, file.path}, {TRACE_SUMMARY, "/dev/full"}};
+    const struct trace_option options[] = {{.kind = TRACE_EXITS, .file = "/dev/full"},
+                                           {.kind = TRACE_EXITS, .file = file.path},
+                                           {.kind = TRACE_SUMMARY, .file = "/dev/full"}};
 
     (void)state;
     make_file(&file);
     struct trace *trace = create(options, 3);
     for (unsigned i = 0; i < 1500; i++)
         emit(trace, serial_write('a'));
-    assert_int_equal(trace_finish(trace, &err), -1);
+    assert_int_equal(finish(trace, &err), -1);
     assert_int_equal(err.status, STATUS_INTERNAL);
     assert_string_equal(err.text,
                         "the trace to '/dev/full' is incomplete: No space left on device");
@@ -155,18 +173,18 @@ static void with_stderr(int fd, void (*test)(void *), void *arg)
 
 static void trace_three(void *arg)
 {
-    struct trace *trace = create(&(struct trace_option){TRACE_EXITS, NULL}, 1);
+    struct trace *trace = create(&(struct trace_option){.kind = TRACE_EXITS}, 1);
 
     for (unsigned i = 0; i < 3; i++)
         emit(trace, serial_write('a'));
-    *(int *)arg = trace_finish(trace, &(struct error){0});
+    *(int *)arg = finish(trace, &(struct error){0});
 }
 
 static void stderr_gets_each_line_at_once(void **state)
 {
     char text[4096];
     int pipes[2], result, kept = dup(STDERR_FILENO);
-    struct trace_option option = {TRACE_EXITS, NULL};
+    struct trace_option option = {.kind = TRACE_EXITS};
     const size_t line = 128; /* more than a line has */
 
     (void)state;
@@ -187,7 +205,7 @@ static void stderr_gets_each_line_at_once(void **state)
     dup2(kept, STDERR_FILENO);
     assert_true(read(pipes[0], text, sizeof(text)) > 0);
     assert_true(read(pipes[0], text, sizeof(text)) > 0);
-    trace_finish(trace, &(struct error){0});
+    finish(trace, &(struct error){0});
     close(kept);
     close(pipes[0]);
     close(pipes[1]);
@@ -196,11 +214,11 @@ static void stderr_gets_each_line_at_once(void **state)
 static void trace_to_nobody(void *arg)
 {
     struct error *err = arg;
-    struct trace *trace = create(&(struct trace_option){TRACE_EXITS, NULL}, 1);
+    struct trace *trace = create(&(struct trace_option){.kind = TRACE_EXITS}, 1);
 
     emit(trace, serial_write('a'));
     emit(trace, serial_write('b'));
-    if (trace_finish(trace, err) == 0)
+    if (finish(trace, err) == 0)
         err->text[0] = '\0';
 }
 
@@ -238,11 +256,11 @@ static void *read_slowly(void *arg)
 
 static void trace_thousand(void *arg)
 {
-    struct trace *trace = create(&(struct trace_option){TRACE_EXITS, NULL}, 1);
+    struct trace *trace = create(&(struct trace_option){.kind = TRACE_EXITS}, 1);
 
     for (unsigned i = 0; i < 1000; i++)
         emit(trace, serial_write('a'));
-    *(int *)arg = trace_finish(trace, &(struct error){0});
+    *(int *)arg = finish(trace, &(struct error){0});
 }
 
 /* Another program may have made the terminal non-blocking. */
@@ -251,8 +269,9 @@ static void a_slow_reader_loses_nothing(void **state)
     int pipes[2], result;
     struct reader reader = {0};
     pthread_t thread;
-    char header[TRACE_LINE_MAX], line[TRACE_LINE_MAX];
+    char header[TRACE_LINE_MAX], line[TRACE_LINE_MAX], remark[TRACE_REMARK_MAX];
     struct trace_event event = serial_write('a');
+    struct trace_item item;
 
     (void)state;
     assert_int_equal(pipe2(pipes, O_CLOEXEC | O_NONBLOCK), 0);
@@ -265,39 +284,53 @@ static void a_slow_reader_loses_nothing(void **state)
     pthread_join(thread, NULL);
     close(pipes[0]);
     assert_int_equal(result, 0);
+    trace_item_make(&item, &event, NULL, remark);
     assert_int_equal(reader.total, trace_format_header(header, false) +
-                                       1000 * trace_format_event(line, false, &event, NULL));
+                                       1000 * trace_format_item(line, false, &item));
 }
 
-static void writing_a_line_is_not_the_guests_time(void **state)
+static void only_lines_on_stderr_are_waited_for(void **state)
 {
     static struct file file;
-    struct trace_option options[] = {{TRACE_EXITS, file.path}, {TRACE_SUMMARY, file.path}};
+    struct trace_option options[] = {{.kind = TRACE_EXITS, .file = file.path},
+                                     {.kind = TRACE_EXITS}};
+    int null = open("/dev/null", O_WRONLY | O_CLOEXEC), kept = dup(STDERR_FILENO);
     struct trace_event event = serial_write('a');
 
     (void)state;
-    event.start_ns = 1, event.guest_ns = 0, event.vmm_ns = 0; /* over before anybody looks */
     make_file(&file);
-    struct trace *trace = create(&options[1], 1);
-    assert_int_equal(trace_emit(trace, &event), 1);
-    trace_finish(trace, &(struct error){0});
+    struct trace *trace = create(options, 1);
+    trace_emit(trace, &event);
+    assert_false(trace_wait(trace, 0));
+    finish(trace, &(struct error){0});
 
+    dup2(null, STDERR_FILENO);
     trace = create(options, 2);
-    uint64_t before = trace_now(trace), next = trace_emit(trace, &event), after = trace_now(trace);
-    trace_finish(trace, &(struct error){0});
+    trace_emit(trace, &event);
+    bool waited = trace_wait(trace, 0);
+    finish(trace, &(struct error){0});
+    dup2(kept, STDERR_FILENO);
+    close(kept);
+    close(null);
     unlink(file.path);
-    assert_in_range(next, before, after);
+    assert_true(waited);
 }
 
-#define THREADS           4
-#define EVENTS_PER_THREAD 400
+struct producer {
+    struct trace *trace;
+    unsigned vcpu;
+};
 
 static void *emit_many(void *arg)
 {
+    struct producer *producer = arg;
+
     for (unsigned i = 0; i < EVENTS_PER_THREAD; i++) {
         struct trace_event event = serial_write('a');
-        event.start_ns = trace_now(arg);
-        trace_emit(arg, &event);
+        event.vcpu = producer->vcpu;
+        event.start_ns = trace_now(producer->trace);
+        event.guest_ns = event.vmm_ns = 1;
+        trace_emit(producer->trace, &event);
     }
     return NULL;
 }
@@ -305,26 +338,37 @@ static void *emit_many(void *arg)
 static void many_threads(void **state)
 {
     static struct file file;
-    struct trace_option options[] = {{TRACE_EXITS, file.path}, {TRACE_SUMMARY, file.path}};
+    struct trace_option options[] = {{.kind = TRACE_EXITS, .file = file.path},
+                                     {.kind = TRACE_SUMMARY, .file = file.path}};
     pthread_t thread[THREADS];
-    unsigned lines_seen = 0;
+    struct producer producer[THREADS];
+    unsigned lines_seen = 0, of[THREADS] = {0};
+    double before = 0;
     char *at, *next;
 
     (void)state;
     make_file(&file);
     struct trace *trace = create(options, 2);
-    for (unsigned i = 0; i < THREADS; i++)
-        pthread_create(&thread[i], NULL, emit_many, trace);
+    for (unsigned i = 0; i < THREADS; i++) {
+        producer[i] = (struct producer){trace, i};
+        pthread_create(&thread[i], NULL, emit_many, &producer[i]);
+    }
     for (unsigned i = 0; i < THREADS; i++)
         pthread_join(thread[i], NULL);
-    assert_int_equal(trace_finish(trace, &(struct error){0}), 0);
+    assert_int_equal(finish(trace, &(struct error){0}), 0);
     read_file(&file);
     for (at = strchr(file.text, '\n') + 1; strncmp(at, "1600 exits", 10) != 0; at = next + 1) {
         next = strchr(at, '\n');
         assert_int_equal(next - at, 113); /* each line whole */
+        double now = atof(at);
+        assert_true(now >= before); /* in order, over all vCPUs */
+        before = now;
+        of[atoi(at + 10)]++;
         lines_seen++;
     }
     assert_int_equal(lines_seen, THREADS * EVENTS_PER_THREAD);
+    for (unsigned i = 0; i < THREADS; i++)
+        assert_int_equal(of[i], EVENTS_PER_THREAD);
     assert_non_null(strstr(at, "\nserial THR, out                      1600 100.0%"));
 }
 
@@ -337,7 +381,7 @@ static void time_begins_with_the_trace(void **state)
     assert_in_range(first, 1, 5000000000);
     usleep(2000);
     assert_true(trace_now(trace) >= first + 2000000);
-    trace_finish(trace, &(struct error){0});
+    finish(trace, &(struct error){0});
 }
 
 int main(void)
@@ -350,7 +394,7 @@ int main(void)
         cmocka_unit_test(stderr_gets_each_line_at_once),
         cmocka_unit_test(a_closed_pipe_ends_the_output),
         cmocka_unit_test(a_slow_reader_loses_nothing),
-        cmocka_unit_test(writing_a_line_is_not_the_guests_time),
+        cmocka_unit_test(only_lines_on_stderr_are_waited_for),
         cmocka_unit_test(many_threads),
         cmocka_unit_test(time_begins_with_the_trace),
     };

@@ -64,6 +64,10 @@ int kvm_vcpu_run(struct kvm_vcpu *vcpu, struct vm_exit *exit);
  * so a kick between look and run is not lost (api.rst, "immediate_exit"). */
 void kvm_vcpu_set_immediate_exit(struct kvm_vcpu *vcpu, bool on);
 
+/* The registers as the last exit left them, without a system call: gpr by enum cpu_gpr. False: this
+ * KVM does not hand them over (KVM_CAP_SYNC_REGS). */
+bool kvm_vcpu_exit_registers(const struct kvm_vcpu *vcpu, uint64_t gpr[16], uint64_t *rflags);
+
 int kvm_vcpu_get_state(struct kvm_vcpu *vcpu, struct cpu_state *state);
 int kvm_vcpu_set_state(struct kvm_vcpu *vcpu, const struct cpu_state *state);
 

@@ -132,6 +132,19 @@ void kvm_vcpu_set_immediate_exit(struct kvm_vcpu *vcpu, bool on)
     X(SEG_LDT, ldt)                                                                                \
     X(SEG_TR, tr)
 
+bool kvm_vcpu_exit_registers(const struct kvm_vcpu *vcpu, uint64_t gpr[16], uint64_t *rflags)
+{
+    const struct kvm_regs *regs = &vcpu->run->s.regs.regs;
+
+    if (!vcpu->vm->sync_regs)
+        return false;
+#define GET(NAME, field) gpr[NAME] = regs->field;
+    GPRS(GET)
+#undef GET
+    *rflags = regs->rflags;
+    return true;
+}
+
 static struct cpu_segment segment_from_kvm(const struct kvm_segment *s)
 {
     return (struct cpu_segment){

@@ -62,6 +62,15 @@ struct trace_item {
     const char *remark;              /* the device's words, until the call returns; NULL: none */
 };
 
+#define TRACE_REMARK_MAX 256 /* the longest remark, with its NUL */
+
+struct code_place;
+
+/* Makes ITEM of EVENT and of what its RIP leads to (NULL: not known; code.h), both borrowed.
+ * REMARK has room for the device's words. */
+void trace_item_make(struct trace_item *item, const struct trace_event *event,
+                     const struct code_place *place, char remark[TRACE_REMARK_MAX]);
+
 struct trace_sink;
 
 struct trace_sink_ops {
@@ -69,7 +78,9 @@ struct trace_sink_ops {
     /* Each returns 0 or -errno; after an error nothing more but destroy() is called. */
     int (*begin)(struct trace_sink *sink, const struct trace_header *header);
     int (*item)(struct trace_sink *sink, const struct trace_item *item);
-    int (*flush)(struct trace_sink *sink); /* nothing more has come for a while; may be NULL */
+    int (*flush)(
+        struct trace_sink *sink); /* at least every 100 ms, whether or not there were items,
+                                              and when nothing more has come; may be NULL */
     int (*end)(struct trace_sink *sink, const struct trace_footer *footer);
     void (*destroy)(struct trace_sink *sink);
 };

@@ -1,15 +1,18 @@
 /*
  * text.c: one exit as an aligned line of text.
  *
- * The columns of usual values fit in 120 characters. The guest's symbol, whose width varies most,
- * comes last, so that a long one moves nothing else.
+ * The columns of usual values fit in 120 characters. The guest's code (symbol, instruction, source
+ * line), whose width varies most, comes last, so that a long one moves nothing else.
  */
 #include "text.h"
 
-#include "trace.h"
+#include "buffer.h"
+#include "code.h"
 
+#include <inttypes.h>
 #include <stdarg.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define PLAIN   "\033[0m"
@@ -200,60 +203,76 @@ static void put_device(struct line *line, const struct trace_event *event)
 }
 
 /* What the device said, behind all columns. */
-static void put_remark(struct line *line, const struct trace_event *event)
+static void put_remark(struct line *line, const struct trace_item *item)
 {
-    char text[256];
-
-    if (!event->remark)
-        return;
-    snprintf(text, sizeof(text), event->remark, (unsigned long long)event->remark_arg[0],
-             (unsigned long long)event->remark_arg[1], (unsigned long long)event->remark_arg[2]);
-    put(line, "%s%s%s", line->colour ? DIM : "", text, line->colour ? PLAIN : "");
+    if (item->remark)
+        put(line, "  %s%s%s", line->colour ? DIM : "", item->remark, line->colour ? PLAIN : "");
 }
 
-/* A line without an exit: the device, and what it said where exits have the guest's code. */
-static void put_note(struct line *line, const struct trace_event *event)
+/* A line without an exit: the device, and what it said where exits have the guest's code; or an
+ * event of KVM's own, and its fields there. */
+static void put_note(struct line *line, const struct trace_item *item)
 {
+    const struct trace_event *event = item->event;
     char vcpu[16] = "-";
 
     if (event->vcpu != TRACE_NO_VCPU)
         snprintf(vcpu, sizeof(vcpu), "%u", event->vcpu);
     put(line, " %3s", vcpu);
-    put_column(line, DIM, 10, "note");
+    if (event->kind == VM_EXIT_KERNEL) {
+        put_column(line, DIM, 10, item->kind);
+        put(line, "  %s%s%s", line->colour ? DIM : "", event->text ? event->text : "",
+            line->colour ? PLAIN : "");
+        return;
+    }
+    put_column(line, DIM, 10, item->kind);
     put(line, " %-10s %-6s %-21s %9s %8s", "", "", "", "", "");
     put_device(line, event);
-    put(line, " ");
-    put_remark(line, event);
+    if (item->remark)
+        put(line, " %s%s%s", line->colour ? DIM : "", item->remark, line->colour ? PLAIN : "");
 }
 
-size_t trace_format_event(char *text, bool colour, const struct trace_event *event,
-                          const struct symbols *symbols)
+/* "THR_write+0x1a", what is executed there, and the line of the source that it comes from. */
+static void put_code(struct line *line, const struct trace_item *item)
 {
+    char text[CODE_TEXT_MAX];
+
+    if (item->symbol && item->symbol_offset)
+        snprintf(text, sizeof(text), "%s+0x%" PRIx64, item->symbol, item->symbol_offset);
+    else if (item->symbol)
+        snprintf(text, sizeof(text), "%s", item->symbol);
+    else
+        snprintf(text, sizeof(text), "0x%" PRIx64, item->event->rip);
+    put_column(line, NULL, 20, text);
+    code_format(text, sizeof(text), item->insn, item->file, item->line);
+    if (text[0])
+        put(line, "  %s%-32s%s", line->colour ? DIM : "", text, line->colour ? PLAIN : "");
+}
+
+size_t trace_format_item(char *text, bool colour, const struct trace_item *item)
+{
+    const struct trace_event *event = item->event;
     struct line line = {text, 0, colour};
-    struct vm_exit exit = {.kind = event->kind, .write = event->write, .count = event->count};
-    char start[32] = "-", guest[32] = "-", vmm[32] = "-", code[SYMBOLS_TEXT_MAX];
+    char start[32] = "-", guest[32] = "-", vmm[32] = "-";
 
     if (event->start_ns != 0) {
-        snprintf(start, sizeof(start), "%llu.%03llu",
-                 (unsigned long long)(event->start_ns / 1000000),
-                 (unsigned long long)(event->start_ns / 1000 % 1000));
+        snprintf(start, sizeof(start), "%" PRIu64 ".%03" PRIu64, event->start_ns / 1000000,
+                 event->start_ns / 1000 % 1000);
         format_time(guest, sizeof(guest), event->guest_ns);
         format_time(vmm, sizeof(vmm), event->vmm_ns);
     }
     put(&line, "%s%10s%s", colour ? DIM : "", start, colour ? PLAIN : "");
-    if (event->kind == VM_EXIT_NOTE) {
-        put_note(&line, event);
+    if (event->kind == VM_EXIT_NOTE || event->kind == VM_EXIT_KERNEL) {
+        put_note(&line, item);
         return finish(&line);
     }
     put(&line, " %3u", event->vcpu);
-    put_column(&line, kind_colour(event->kind), 10, vm_exit_kind_name(&exit));
+    put_column(&line, kind_colour(event->kind), 10, item->kind);
     put_access(&line, event);
     put(&line, " %9s %8s", guest, vmm);
     put_device(&line, event);
-    symbols_format(symbols, event->rip, code);
-    put(&line, " %s", code);
-    put(&line, "  ");
-    put_remark(&line, event);
+    put_code(&line, item);
+    put_remark(&line, item);
     return finish(&line);
 }
 
@@ -267,7 +286,81 @@ void trace_print_header(FILE *out, bool colour)
 void trace_print_event(FILE *out, bool colour, const struct trace_event *event,
                        const struct symbols *symbols)
 {
+    char line[TRACE_LINE_MAX], remark[TRACE_REMARK_MAX];
+    struct code_place place = {0};
+    struct trace_item item;
+
+    place.symbol = symbols_find(symbols, event->rip, &place.offset);
+    trace_item_make(&item, event, &place, remark);
+    fwrite(line, 1, trace_format_item(line, colour, &item), out);
+}
+
+/* --- the sink ----------------------------------------------------------------------------------- */
+
+struct text_sink {
+    struct trace_sink sink;
+    bool colour;
+    struct trace_buffer out;
+};
+
+static int text_begin(struct trace_sink *sink, const struct trace_header *header)
+{
+    struct text_sink *text = (struct text_sink *)sink;
     char line[TRACE_LINE_MAX];
 
-    fwrite(line, 1, trace_format_event(line, colour, event, symbols), out);
+    (void)header;
+    return trace_buffer_add(&text->out, line, trace_format_header(line, text->colour));
+}
+
+static int text_item(struct trace_sink *sink, const struct trace_item *item)
+{
+    struct text_sink *text = (struct text_sink *)sink;
+    char line[TRACE_LINE_MAX];
+
+    return trace_buffer_add(&text->out, line, trace_format_item(line, text->colour, item));
+}
+
+static int text_flush(struct trace_sink *sink)
+{
+    return trace_buffer_flush(&((struct text_sink *)sink)->out);
+}
+
+static int text_end(struct trace_sink *sink, const struct trace_footer *footer)
+{
+    struct text_sink *text = (struct text_sink *)sink;
+
+    if (footer->filtered > 0)
+        trace_buffer_print(&text->out, "(%" PRIu64 " more did not pass the filter)\n",
+                           footer->filtered);
+    if (footer->dropped > 0)
+        trace_buffer_print(&text->out,
+                           "(%" PRIu64 " records are missing: they came faster than they could "
+                           "be written)\n",
+                           footer->dropped);
+    return trace_buffer_flush(&text->out);
+}
+
+static void text_destroy(struct trace_sink *sink)
+{
+    free(sink);
+}
+
+struct trace_sink *trace_text_sink(int fd, bool colour)
+{
+    static const struct trace_sink_ops ops = {
+        .name = "text",
+        .begin = text_begin,
+        .item = text_item,
+        .flush = text_flush,
+        .end = text_end,
+        .destroy = text_destroy,
+    };
+    struct text_sink *text = calloc(1, sizeof(*text));
+
+    if (!text)
+        return NULL;
+    text->sink.ops = &ops;
+    text->colour = colour;
+    text->out.fd = fd;
+    return &text->sink;
 }

@@ -1,214 +1,229 @@
 /*
- * trace.c: the outputs of the exit trace, and what becomes of them on a full disk or a closed pipe.
+ * trace.c: the life of the trace, and what the threads that make events see of it.
  */
-#include "trace.h"
+#include "trace_internal.h"
 
-#include "../log.h"
-#include "summary.h"
-#include "text.h"
+#include "../kvm/kvm.h"
 
-#include <errno.h>
-#include <fcntl.h>
-#include <poll.h>
-#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
-#include <unistd.h>
 
-#define BUFFER_SIZE (64 * 1024)
+#define COST_ROUNDS 200 /* of looking at the clock and recording, at start */
 
-struct output {
-    enum trace_kind kind;
-    const char *path; /* NULL: stderr */
-    int fd;
-    bool colour;
-    int error; /* errno of the first failed write: nothing more is written; 0: good */
-    struct summary *summary;
-    char *buffer; /* BUFFER_SIZE bytes of lines for a file; NULL on stderr */
-    size_t used;
-};
-
-struct trace {
-    uint64_t start_ns; /* CLOCK_MONOTONIC */
-    const struct symbols *symbols;
-    pthread_mutex_t lock; /* protects the outputs */
-    unsigned count;
-    struct output output[TRACE_MAX];
-};
-
-static uint64_t monotonic_ns(void)
+static uint64_t clock_ns(clockid_t clock)
 {
     struct timespec now;
 
-    clock_gettime(CLOCK_MONOTONIC, &now);
+    clock_gettime(clock, &now);
     return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
 }
 
 uint64_t trace_now(const struct trace *trace)
 {
-    return monotonic_ns() - trace->start_ns;
+    return clock_ns(CLOCK_MONOTONIC) - trace->zero_ns;
 }
 
-static void write_all(struct output *output, const char *text, size_t len)
+bool trace_wants_registers(const struct trace *trace)
 {
-    while (len > 0 && output->error == 0) {
-        ssize_t done = write(output->fd, text, len);
-        if (done > 0) {
-            text += done;
-            len -= (size_t)done;
-        } else if (done < 0 && errno == EAGAIN) {
-            /* A terminal that another program has made non-blocking is just slow. */
-            poll(&(struct pollfd){.fd = output->fd, .events = POLLOUT}, 1, -1);
-        } else if (done == 0 || errno != EINTR) {
-            output->error = done == 0 ? EIO : errno;
-        }
+    for (unsigned i = 0; i < trace->outputs; i++) {
+        if (output_wants_registers(trace->output[i].option))
+            return true;
     }
+    return false;
 }
 
-static void flush(struct output *output)
+/* --- the threads that make events --------------------------------------------------------------- */
+
+static void copy_event(struct trace_event *to, const struct trace_event *from)
 {
-    write_all(output, output->buffer, output->used);
-    output->used = 0;
+    memcpy(to, from, from->has_registers ? sizeof(*to) : TRACE_EVENT_PLAIN);
 }
 
-/* A line goes to stderr at once, in one write, so that it stands in order and in one piece beside
- * what the guest prints; lines for a file are collected. */
-static void write_line(struct output *output, const char *line, size_t len)
+void trace_emit(struct trace *trace, const struct trace_event *event)
 {
-    if (!output->buffer) {
-        write_all(output, line, len);
+    struct lane *lane = &trace->lane[event->vcpu < trace->lanes ? event->vcpu : trace->lanes - 1];
+    struct trace_event *record = trace_ring_reserve(&lane->ring);
+
+    if (event->kind != VM_EXIT_NOTE)
+        lane->exits++;
+    if (!record)
         return;
-    }
-    if (BUFFER_SIZE - output->used < len)
-        flush(output);
-    memcpy(output->buffer + output->used, line, len);
-    output->used += len;
+    copy_event(record, event);
+    uint64_t count = trace_ring_publish(&lane->ring);
+    if ((count & trace->wake_every) == 0 ||
+        atomic_load_explicit(&trace->in_step, memory_order_relaxed))
+        sem_post(&trace->wake);
 }
 
-static int open_output(struct output *output, const struct trace_option *option, struct error *err)
+bool trace_wait(struct trace *trace, unsigned vcpu)
 {
-    *output = (struct output){.kind = option->kind, .path = option->file, .fd = STDERR_FILENO};
-    if (output->path) {
-        /* Appending lets two traces go to one file without overwriting each other. */
-        output->fd = open(output->path,
-                          O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_NOCTTY | O_CLOEXEC, 0666);
-        if (output->fd < 0)
-            return error_set(err, STATUS_USAGE, "cannot open the trace file '%s': %s", output->path,
-                             strerror(errno));
-    }
-    if (output->kind == TRACE_SUMMARY)
-        output->summary = summary_create();
-    else if (output->path)
-        output->buffer = malloc(BUFFER_SIZE);
-    else
-        output->colour = log_colour(stderr);
-    if ((output->kind == TRACE_SUMMARY && !output->summary) ||
-        (output->kind == TRACE_EXITS && output->path && !output->buffer))
-        return error_set(err, STATUS_INTERNAL, "out of memory for the trace");
-    return 0;
-}
+    struct trace_ring *ring = &trace->lane[vcpu].ring;
 
-static void destroy(struct trace *trace)
-{
-    for (unsigned i = 0; i < trace->count; i++) {
-        struct output *output = &trace->output[i];
-        summary_destroy(output->summary);
-        free(output->buffer);
-        if (output->path && output->fd >= 0)
-            close(output->fd);
-    }
-    pthread_mutex_destroy(&trace->lock);
-    free(trace);
-}
+    if (!atomic_load_explicit(&trace->in_step, memory_order_relaxed))
+        return false;
 
-int trace_create(struct trace **trace_out, const struct trace_option *options, unsigned count,
-                 const struct symbols *symbols, struct error *err)
-{
-    struct trace *trace = calloc(1, sizeof(*trace));
-
-    *trace_out = NULL;
-    if (!trace)
-        return error_set(err, STATUS_INTERNAL, "out of memory for the trace");
-    trace->symbols = symbols;
-    pthread_mutex_init(&trace->lock, NULL);
-    while (trace->count < count && trace->count < TRACE_MAX) {
-        unsigned i = trace->count++;
-        if (open_output(&trace->output[i], &options[i], err) < 0) {
-            destroy(trace);
-            return -1;
-        }
-    }
-    for (unsigned i = 0; i < trace->count; i++) {
-        char line[TRACE_LINE_MAX];
-        struct output *output = &trace->output[i];
-        if (output->kind == TRACE_EXITS)
-            write_line(output, line, trace_format_header(line, output->colour));
-    }
-    trace->start_ns = monotonic_ns() - 1; /* so that no event begins at 0, "not timed" */
-    *trace_out = trace;
-    return 0;
-}
-
-uint64_t trace_emit(struct trace *trace, const struct trace_event *event)
-{
-    bool wrote = false;
+    uint64_t head = atomic_load_explicit(&ring->head, memory_order_relaxed);
 
     pthread_mutex_lock(&trace->lock);
-    for (unsigned i = 0; i < trace->count; i++) {
-        struct output *output = &trace->output[i];
-        char line[TRACE_LINE_MAX];
-        if (output->summary) {
-            summary_add(output->summary, event);
-        } else if (output->error == 0) {
-            write_line(output, line,
-                       trace_format_event(line, output->colour, event, trace->symbols));
-            wrote = true;
+    while (atomic_load_explicit(&ring->tail, memory_order_acquire) != head &&
+           atomic_load(&trace->in_step))
+        pthread_cond_wait(&trace->written, &trace->lock);
+    pthread_mutex_unlock(&trace->lock);
+    return true;
+}
+
+/* --- life --------------------------------------------------------------------------------------- */
+
+/* What one exit's measurement costs: the clock is looked at twice, and a record filled in. */
+static uint32_t measure_cost(struct trace *trace)
+{
+    struct trace_event event = {.has_registers = trace_wants_registers(trace)};
+    uint64_t start = trace_now(trace);
+
+    for (unsigned i = 0; i < COST_ROUNDS; i++) {
+        event.start_ns = trace_now(trace);
+        event.guest_ns = trace_now(trace) - event.start_ns;
+        copy_event(trace_ring_reserve(&trace->lane[0].ring), &event);
+    }
+    return (uint32_t)((trace_now(trace) - start) / COST_ROUNDS);
+}
+
+static void make_header(struct trace *trace)
+{
+    static const char *const backend[] = {
+        [KVM_BACKEND_VMX] = "vmx",
+        [KVM_BACKEND_SVM] = "svm",
+        [KVM_BACKEND_SOFTWARE] = "software",
+        [KVM_BACKEND_UNKNOWN] = "unknown",
+    };
+    struct utsname *host = &trace->host;
+
+    uname(host);
+    snprintf(trace->host_text, sizeof(trace->host_text), "%s %s %s", host->sysname, host->release,
+             host->machine);
+    trace->zero_ns = clock_ns(CLOCK_MONOTONIC) - 1; /* so that no event begins at 0, "not timed" */
+    trace->header = (struct trace_header){
+        .command = trace->config.command,
+        .guest = trace->config.guest,
+        .host = trace->host_text,
+        .backend = backend[kvm_backend()],
+        .started_ns = clock_ns(CLOCK_REALTIME),
+        .clock_ns = measure_cost(trace),
+        .vcpus = trace->config.vcpus,
+        .kernel = trace->config.kernel != NULL,
+    };
+}
+
+static int make_lanes(struct trace *trace)
+{
+    uint32_t capacity =
+        trace->config.ring_capacity ? trace->config.ring_capacity : TRACE_RING_CAPACITY;
+    unsigned count = trace->config.vcpus + 1;
+
+    trace->wake_every = capacity / 4 - 1;
+    trace->lane = aligned_alloc(_Alignof(struct lane), count * sizeof(*trace->lane));
+    while (trace->lane && trace->lanes < count) {
+        struct lane *lane = &trace->lane[trace->lanes];
+        lane->exits = 0;
+        if (trace_ring_init(&lane->ring, capacity) < 0)
+            return -1;
+        trace->lanes++;
+    }
+    return trace->lane ? 0 : -1;
+}
+
+/* The writer inherits a mask without any signal: they are for the thread of the event loop. */
+static int start_writer(struct trace *trace)
+{
+    sigset_t all, old;
+
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &old);
+    trace->thread_started = pthread_create(&trace->thread, NULL, writer_run, trace) == 0;
+    pthread_sigmask(SIG_SETMASK, &old, NULL);
+    return trace->thread_started ? 0 : -1;
+}
+
+/* Ends the thread and closes the outputs; returns the first that failed, or NULL. */
+static const struct output *destroy(struct trace *trace, struct output *failed)
+{
+    const struct output *first = NULL;
+
+    if (trace->thread_started) {
+        atomic_store(&trace->ending, true);
+        sem_post(&trace->wake);
+        pthread_join(trace->thread, NULL);
+    }
+    for (unsigned i = 0; i < trace->outputs; i++) {
+        if (output_close(&trace->output[i]) != 0 && !first) {
+            *failed = trace->output[i];
+            first = failed;
         }
     }
-    pthread_mutex_unlock(&trace->lock);
-    return wrote ? trace_now(trace) : event->start_ns + event->guest_ns + event->vmm_ns;
+    for (unsigned i = 0; i < trace->lanes; i++)
+        trace_ring_destroy(&trace->lane[i].ring);
+    free(trace->lane);
+    pthread_cond_destroy(&trace->written);
+    pthread_mutex_destroy(&trace->lock);
+    sem_destroy(&trace->wake);
+    free(trace);
+    return first;
 }
 
-static void write_summary(struct output *output, uint64_t wall_ns)
+int trace_create(struct trace **out, const struct trace_config *config, struct error *err)
 {
-    size_t len;
-    char *text = summary_text(output->summary, wall_ns, &len);
+    struct trace *trace = calloc(1, sizeof(*trace));
+    struct output failed;
 
-    if (text)
-        write_all(output, text, len);
-    else
-        output->error = ENOMEM;
-    free(text);
+    *out = NULL;
+    if (!trace)
+        return error_set(err, STATUS_INTERNAL, "out of memory for the trace");
+    trace->config = *config;
+    sem_init(&trace->wake, 0, 0);
+    pthread_mutex_init(&trace->lock, NULL);
+    pthread_cond_init(&trace->written, NULL);
+    while (trace->outputs < config->option_count && trace->outputs < TRACE_MAX) {
+        struct output *output = &trace->output[trace->outputs++];
+        if (output_open(output, &config->option[trace->outputs - 1], err) < 0) {
+            destroy(trace, &failed);
+            return -1;
+        }
+        if (output->in_step)
+            atomic_store(&trace->in_step, true);
+    }
+    if (make_lanes(trace) < 0) {
+        destroy(trace, &failed);
+        return error_set(err, STATUS_INTERNAL, "out of memory for the trace");
+    }
+    make_header(trace);
+    if (start_writer(trace) < 0) {
+        destroy(trace, &failed);
+        return error_set(err, STATUS_INTERNAL, "cannot start the trace's thread");
+    }
+    *out = trace;
+    return 0;
 }
 
-int trace_finish(struct trace *trace, struct error *err)
+int trace_finish(struct trace *trace, struct trace_footer *footer, struct error *err)
 {
-    int result = 0;
+    struct output failed;
 
     if (!trace)
         return 0;
-    uint64_t wall_ns = trace_now(trace);
-    /* Lines first: a summary in the same file belongs behind them. */
-    for (unsigned i = 0; i < trace->count; i++) {
-        if (trace->output[i].buffer)
-            flush(&trace->output[i]);
+    footer->wall_ns = trace_now(trace);
+    footer->exits = footer->dropped = footer->filtered = 0;
+    for (unsigned i = 0; i < trace->lanes; i++) {
+        footer->exits += trace->lane[i].exits;
+        footer->dropped += atomic_load(&trace->lane[i].ring.dropped);
     }
-    for (unsigned i = 0; i < trace->count; i++) {
-        struct output *output = &trace->output[i];
-        if (output->summary)
-            write_summary(output, wall_ns);
-        if (output->path) {
-            /* A full disk may show only now, on a network file system. */
-            if (close(output->fd) < 0 && output->error == 0)
-                output->error = errno;
-            output->fd = -1;
-        }
-        if (output->error != 0 && result == 0)
-            result = error_set(err, STATUS_INTERNAL, "the trace to %s%s%s is incomplete: %s",
-                               output->path ? "'" : "", output->path ? output->path : "stderr",
-                               output->path ? "'" : "", strerror(output->error));
-    }
-    destroy(trace);
-    return result;
+    trace->footer = footer;
+    if (!destroy(trace, &failed))
+        return 0;
+    return error_set(err, STATUS_INTERNAL, "the trace to %s%s%s is incomplete: %s",
+                     failed.option->file ? "'" : "",
+                     failed.option->file ? failed.option->file : "stderr",
+                     failed.option->file ? "'" : "", strerror(failed.error));
 }

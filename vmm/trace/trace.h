@@ -1,38 +1,67 @@
 /*
- * trace.h: the exit trace: each exit as a line of text, or a summary at the end, or both.
+ * trace.h: the exit trace: from the threads that make events to the files that show them.
+ *
+ * Each vCPU's thread has a ring of its own, and whoever holds the device lock has one more, for
+ * notes. The writer's thread (writer.c) takes the records out in the order of time, finds names for
+ * them, and hands them to each output's sink (item.h).
  */
 #ifndef KVMLENS_TRACE_H
 #define KVMLENS_TRACE_H
 
 #include "../error.h"
 #include "../options.h"
-#include "event.h"
-#include "symbols.h"
+#include "code.h"
+#include "item.h"
 
-#include <stdio.h>
+#include <stdbool.h>
+#include <stdint.h>
 
 struct trace;
 
-/* Makes the outputs that OPTIONS ask for. SYMBOLS is borrowed and may be NULL. -1 with *err if a
- * file cannot be opened. */
-int trace_create(struct trace **trace, const struct trace_option *options, unsigned count,
-                 const struct symbols *symbols, struct error *err);
+/* Events that do not come through a ring: the kernel's. Called by the writer's thread alone. */
+struct trace_source {
+    /* The oldest event, or NULL. Its times count from ZERO_NS of CLOCK_MONOTONIC; it is valid until
+     * release(). */
+    const struct trace_event *(*peek)(struct trace_source *source, uint64_t zero_ns);
+    void (*release)(struct trace_source *source);
+};
 
-/* Nanoseconds since the trace was made. */
+/* All is borrowed for the life of the trace. */
+struct trace_config {
+    const struct trace_option *option; /* what to trace, and where to */
+    unsigned option_count;
+    unsigned vcpus;
+    struct code *code;           /* or NULL */
+    struct trace_source *kernel; /* or NULL */
+    const char *command, *guest; /* for the header (item.h) */
+    uint32_t ring_capacity;      /* records, a power of two; 0: TRACE_RING_CAPACITY */
+};
+
+#define TRACE_RING_CAPACITY 32768
+
+/* Opens the outputs and starts the writer's thread, which no signal disturbs. -1 with *err if a file
+ * cannot be opened. */
+int trace_create(struct trace **trace, const struct trace_config *config, struct error *err);
+
+/* Nanoseconds since the trace was made, at least 1. */
 uint64_t trace_now(const struct trace *trace);
 
-/* Records one exit. Safe from any vCPU's thread. A write error on an output (full disk, closed
- * pipe) is remembered and ends that output; the VM goes on. Returns trace_now(): looked at again
- * only if a line was written, for else the event's end is near enough. */
-uint64_t trace_emit(struct trace *trace, const struct trace_event *event);
+/* True if an output shows the guest's registers: then its events should have them. */
+bool trace_wants_registers(const struct trace *trace);
 
-/* Prints the summaries and closes the outputs. Returns 0, or -1 with *err naming the first output
- * that could not be written. TRACE may be NULL. */
-int trace_finish(struct trace *trace, struct error *err);
+/* Records EVENT: from the thread of event->vcpu; or, with TRACE_NO_VCPU, from any thread with the
+ * device lock held. Never blocks; what finds no room is dropped and counted. */
+void trace_emit(struct trace *trace, const struct trace_event *event);
 
-/* One event as an aligned line, with newline; the same form in a trace and in a post-mortem. */
-void trace_print_header(FILE *out, bool colour);
-void trace_print_event(FILE *out, bool colour, const struct trace_event *event,
-                       const struct symbols *symbols);
+/* Where lines go to stderr, waits until all that VCPU's thread has emitted is written there, so that
+ * it stands in order beside what the guest prints. From that thread, without the device lock. True
+ * if it had to wait: then the clock has moved on. */
+bool trace_wait(struct trace *trace, unsigned vcpu);
+
+/* Writes what is still in the rings, ends the outputs, and fills in what the trace knows of *FOOTER:
+ * all but end, status and stats, which are the caller's. No event may come any more. -1 with *err
+ * naming the first output that could not be written (full disk, closed pipe); the others are
+ * whole. TRACE may be NULL. */
+int trace_finish(struct trace *trace, struct trace_footer *footer, struct error *err);
 
 #endif

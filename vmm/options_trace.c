@@ -1,0 +1,101 @@
+/*
+ * options_trace.c: -trace: what of the exits is shown, in which form, and where.
+ */
+#include "options_internal.h"
+
+#include "suggest.h"
+
+#include <string.h>
+
+/* A word of the command line and what it stands for. */
+struct choice {
+    const char *word;
+    unsigned value;
+};
+
+static const struct choice kinds[] = {{"exits", TRACE_EXITS}, {"summary", TRACE_SUMMARY}};
+
+static const struct choice formats[] = {{"text", TRACE_TEXT}};
+
+#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
+
+static struct trace_option *current_trace(struct option_parser *parser)
+{
+    return &parser->options->trace[parser->options->trace_count];
+}
+
+/* The choice that VALUE names, or NULL; then NEAR has the most similar one. */
+static const struct choice *choose(const struct choice *choices, size_t count, const char *value,
+                                   struct suggestion *near)
+{
+    near->word = value;
+    for (size_t i = 0; i < count; i++) {
+        if (strcmp(value, choices[i].word) == 0)
+            return &choices[i];
+        suggest_offer(near, choices[i].word);
+    }
+    return NULL;
+}
+
+static int set_kind(struct option_parser *parser, const char *value)
+{
+    struct suggestion near = {0};
+    const struct choice *kind = choose(kinds, COUNT(kinds), value, &near);
+
+    parser->trace_kind_given = true;
+    if (kind) {
+        current_trace(parser)->kind = kind->value;
+        return 0;
+    }
+    if (near.best[0])
+        return option_error(parser, "there is no trace %s; did you mean %s?", QUOTE(value),
+                            near.best);
+    return option_error(
+        parser,
+        "there is no trace %s; kvmlens traces VM exits (exits, summary), not QEMU's "
+        "events",
+        QUOTE(value));
+}
+
+static int set_format(struct option_parser *parser, const char *value)
+{
+    struct suggestion near = {0};
+    const struct choice *format = choose(formats, COUNT(formats), value, &near);
+
+    if (!format)
+        return option_error(parser, "there is no format %s; %s%s%s", QUOTE(value),
+                            near.best[0] ? "did you mean " : "`kvmlens -h trace` names them",
+                            near.best, near.best[0] ? "?" : "");
+    current_trace(parser)->format = format->value;
+    return 0;
+}
+
+static int set_file(struct option_parser *parser, const char *value)
+{
+    return parse_file(parser, value, &current_trace(parser)->file);
+}
+
+const struct property trace_properties[] = {
+    {"enable", "exits|summary", "What to trace.", set_kind},
+    {"file", "PATH", "Where to (default: stderr).", set_file},
+    {"format", "text", "In which form (default: text).", set_format},
+    {"events", NULL, NULL, NULL},
+    {0},
+};
+
+int option_trace(struct option_parser *parser, char *argument)
+{
+    if (parser->options->trace_count == TRACE_MAX)
+        return option_error(parser, "there can be %d traces at most", TRACE_MAX);
+    parser->trace_kind_given = false;
+    if (properties_parse(parser, trace_properties, "enable", "trace", argument) < 0)
+        return -1;
+    if (parser->options->mode != MODE_RUN)
+        return 0;
+    if (!parser->trace_kind_given)
+        return option_error(parser, "what to trace is missing: exits or summary");
+    if (current_trace(parser)->kind == TRACE_SUMMARY && current_trace(parser)->format != TRACE_TEXT)
+        return option_error(parser, "a summary is text; the other formats are for exits");
+    parser->options->trace_count++;
+    return 0;
+}
