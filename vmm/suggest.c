@@ -58,9 +58,10 @@ void suggest_offer(struct suggestion *suggestion, const char *name)
     suggestion->distance = distance;
 }
 
-/* Bytes of the UTF-8 character at S (RFC 3629) if a terminal can show it, else 0. */
-static size_t printable(const unsigned char *s)
+size_t printable_character(const char *text)
 {
+    const unsigned char *s = (const unsigned char *)text;
+
     if (s[0] < 0x80)
         return s[0] >= 0x20 && s[0] != 0x7f;
 
@@ -82,20 +83,20 @@ static size_t printable(const unsigned char *s)
 
 const char *quote(struct quoted *quoted, const char *word)
 {
-    const unsigned char *s = (const unsigned char *)word;
+    const char *s = word;
     char *to = quoted->text;
     /* What must still fit after each character: "..." and the closing quote and the NUL. */
     const char *end = quoted->text + sizeof(quoted->text) - sizeof("...'");
 
     *to++ = '\'';
     while (*s) {
-        size_t len = printable(s);
+        size_t len = printable_character(s);
         char escaped[5];
 
         if (len == 0)
-            snprintf(escaped, sizeof(escaped), "\\x%02x", *s);
+            snprintf(escaped, sizeof(escaped), "\\x%02x", (unsigned char)*s);
 
-        const char *from = len ? (const char *)s : escaped;
+        const char *from = len ? s : escaped;
         size_t size = len ? len : 4;
 
         if (to + size > end) {

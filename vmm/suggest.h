@@ -28,6 +28,10 @@ struct quoted {
 /* Quotes WORD into *QUOTED and returns its text. */
 const char *quote(struct quoted *quoted, const char *word);
 
+/* Bytes of the UTF-8 character (RFC 3629) at TEXT, which ends with a NUL, if a terminal can show it;
+ * else 0. */
+size_t printable_character(const char *text);
+
 /* quote() for use within one expression. */
 #define QUOTE(word) quote(&(struct quoted){{0}}, word)
 
