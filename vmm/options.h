@@ -15,7 +15,7 @@
 #define TRACE_MAX 4
 
 enum trace_kind { TRACE_EXITS, TRACE_SUMMARY };
-enum trace_format { TRACE_TEXT };
+enum trace_format { TRACE_TEXT, TRACE_JSONL };
 
 struct trace_option {
     enum trace_kind kind;

@@ -15,7 +15,7 @@ struct choice {
 
 static const struct choice kinds[] = {{"exits", TRACE_EXITS}, {"summary", TRACE_SUMMARY}};
 
-static const struct choice formats[] = {{"text", TRACE_TEXT}};
+static const struct choice formats[] = {{"text", TRACE_TEXT}, {"jsonl", TRACE_JSONL}};
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
@@ -78,7 +78,8 @@ static int set_file(struct option_parser *parser, const char *value)
 const struct property trace_properties[] = {
     {"enable", "exits|summary", "What to trace.", set_kind},
     {"file", "PATH", "Where to (default: stderr).", set_file},
-    {"format", "text", "In which form (default: text).", set_format},
+    {"format", "text|jsonl", "In which form (default: text); jsonl is one JSON object a line.",
+     set_format},
     {"events", NULL, NULL, NULL},
     {0},
 };

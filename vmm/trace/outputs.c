@@ -22,6 +22,8 @@ static struct trace_sink *make_sink(const struct trace_option *option, int fd, b
     switch (option->format) {
     case TRACE_TEXT:
         break;
+    case TRACE_JSONL:
+        return trace_jsonl_sink(fd);
     }
     return trace_text_sink(fd, colour);
 }
