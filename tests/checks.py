@@ -128,6 +128,7 @@ def lint():
     yield command("dependency-rules", ["scripts/check-deps.sh"])
     yield command("dependency-rules-can-fail", ["scripts/check-deps.sh", "--self-test"])
     yield command("machine.md-is-fresh", ["scripts/machine-doc.sh", "--check"])
+    yield command("exits.md-is-fresh", ["scripts/exits-doc.sh", "--check"])
     yield statuses()
 
 

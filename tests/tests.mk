@@ -99,7 +99,8 @@ bench: all $(BENCH)/floor $(BENCH)/measure $(patsubst tests/bench/%.S,$(BENCH)/%
 	tests/bench/bench $(if $(filter 1,$(STRICT)),--strict)
 	tests/bench/virtio $(if $(filter 1,$(STRICT)),--strict)
 
-#: make docs         refresh docs/machine.md and the output shown in README.md and docs/tour.md
+#: make docs         refresh docs/machine.md, docs/exits.md, docs/registers.md and the output shown in README.md and docs/tour.md
 docs: all
 	scripts/machine-doc.sh
+	scripts/exits-doc.sh
 	scripts/readme-refresh.sh

@@ -45,6 +45,7 @@ static void print_options(void)
     printf("usage: kvmlens -kernel FILE [OPTION]...   boot a kernel and show its VM exits\n"
            "       kvmlens -bios FILE [OPTION]...     boot a ROM\n"
            "       kvmlens check                      can this host run guests?\n"
+           "       kvmlens explain [NAME]             an exit or a device register in words\n"
            "\n"
            "The options are spelled as QEMU's, with one dash or two; the machine is QEMU's\n"
            "microvm.\n");

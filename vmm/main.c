@@ -12,6 +12,7 @@
 #include "machine.h"
 #include "options.h"
 #include "report.h"
+#include "trace/explain.h"
 
 #include <malloc.h>
 #include <stdio.h>
@@ -269,6 +270,8 @@ int main(int argc, char **argv)
         return (int)options_help("version");
     case MODE_CHECK:
         return (int)doctor_run();
+    case MODE_EXPLAIN:
+        return (int)explain_run(s.options.explain);
     case MODE_RUN:
         break;
     }

@@ -71,9 +71,10 @@ static int stray_word(const char *word, struct error *err)
     struct suggestion near = {.word = word};
 
     suggest_offer(&near, "check");
+    suggest_offer(&near, "explain");
     if (near.best[0])
-        return error_set(err, STATUS_USAGE, "%s is no option; did you mean `kvmlens check`?",
-                         QUOTE(word));
+        return error_set(err, STATUS_USAGE, "%s is no option; did you mean `kvmlens %s`?",
+                         QUOTE(word), near.best);
     return error_set(err, STATUS_USAGE,
                      "%s is no option; QEMU would take it for a disk image: that is -hda FILE here "
                      "(to boot a kernel: -kernel FILE)",
@@ -131,6 +132,22 @@ static int parse_all(struct option_parser *parser, int argc, char **argv)
     return check_together(parser->options, parser->err);
 }
 
+/* The COUNT words of WORD with blanks between them, into TEXT of SIZE bytes. */
+static int join_words(char *text, size_t size, int count, char **word, struct error *err)
+{
+    size_t len = 0;
+
+    for (int i = 0; i < count; i++) {
+        int added = snprintf(text + len, size - len, "%s%s", i ? " " : "", word[i]);
+        if (added < 0 || (size_t)added >= size - len)
+            return error_set(err, STATUS_USAGE,
+                             "explain: %s is no name; `kvmlens explain` lists all names",
+                             QUOTE(word[i]));
+        len += (size_t)added;
+    }
+    return 0;
+}
+
 int options_parse(struct options *options, int argc, char **argv, struct error *err)
 {
     struct pending_devices pending = {.count = 0};
@@ -153,6 +170,10 @@ int options_parse(struct options *options, int argc, char **argv, struct error *
             return error_set(err, STATUS_USAGE, "check: %s is too much; it takes no options",
                              QUOTE(argv[2]));
         return 0;
+    }
+    if (argc > 1 && strcmp(argv[1], "explain") == 0) {
+        options->mode = MODE_EXPLAIN;
+        return join_words(options->explain, sizeof(options->explain), argc - 2, argv + 2, err);
     }
     return parse_all(&parser, argc, argv);
 }

@@ -28,12 +28,14 @@ enum run_mode {
     MODE_HELP,    /* -h, -device help, ...: options_help() prints it */
     MODE_VERSION, /* -version */
     MODE_CHECK,   /* kvmlens check */
+    MODE_EXPLAIN, /* kvmlens explain */
 };
 
 /* Strings point into argv (or static storage): valid as long as argv is. */
 struct options {
     enum run_mode mode;
     const char *help_topic; /* MODE_HELP: static; "options", "machine", "cpu", ... */
+    char explain[64];       /* MODE_EXPLAIN: of what; empty: the list */
 
     /* -M microvm,... */
     const char *dumpdtb; /* write the device tree there and end */

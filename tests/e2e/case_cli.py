@@ -3,9 +3,10 @@ import fcntl
 import os
 import re
 import shutil
+import subprocess
 
-from harness import KERNEL, NO_KVM, USAGE, Skip, case, expect, expect_one_line, expect_status, expect_text, run, \
-    scratch
+from harness import INTERNAL, KERNEL, NO_KVM, USAGE, Skip, case, expect, expect_one_line, expect_status, expect_text, \
+    run, scratch
 
 KVM_GET_API_VERSION = 0xae00
 
@@ -25,6 +26,9 @@ BAD_LINES = (
     (["-initrd", "x"], "-kernel"),
     ([], "no guest", "-kernel"),
     (["check", "-v"], "check"),
+    (["explain", "serial", "THX"], "THR"),
+    (["explain", "x" * 100], "explain"),
+    (["explian"], "kvmlens explain"),
     (["-device", "isa-debug-exti", "-kernel", KERNEL], "isa-debug-exit"),
     (["-device", "e1000", "-kernel", KERNEL], "QEMU has", "e1000"),
     (["-device", "isa-debug-exit,iobase=70000", "-kernel", KERNEL], "iobase"),
@@ -106,6 +110,21 @@ def doctor(binary):
     expect_text(ended.out + ended.err, r"/dev/kvm", ended)
     if ended.status == 0:
         expect_text(ended.out, r"(?i)vmx|svm|software", ended)
+
+
+@case("cli", "explain knows exits, registers and events")
+def explain(binary):
+    for words, pattern in ((["serial", "THR"], r"^THR \(serial\)"), (["thr"], r"^THR \(serial\)"),
+                           (["KVM_EXIT_IO"], "in, out, ins, outs"), (["virtio-blk0 QueueNotify"], "ioeventfd"),
+                           (["kvm_inj_virq"], "interrupt"), ([], "KVM_EXIT_MMIO")):
+        ended = run([binary, "explain", *words])
+        expect_status(ended, 0)
+        expect_text(ended.out, pattern, ended)
+        expect(ended.err == "", "expected nothing on stderr", ended)
+    expect("\033" not in run([binary, "explain"]).out, "expected no colours in a pipe")
+    with open("/dev/full", "w", encoding="utf-8") as full:
+        status = subprocess.run([binary, "explain"], stdout=full, timeout=20, check=False).returncode
+    expect(status == INTERNAL, f"expected status {INTERNAL} on a full disk, got {status}")
 
 
 @case("cli", "no /dev/kvm", path="/no/such/device", pattern="No such file")
