@@ -189,15 +189,17 @@ static void print_objects(void)
 
 static void print_trace(void)
 {
-    printf("-trace exits[,file=PATH]\n");
+    printf("-trace exits[,file=PATH][,format=text|jsonl][,filter=EXPR]\n");
     print_wrapped("Each VM exit as a line: time, vCPU, kind, address, size, data, device and "
                   "register, guest symbol, time in guest and KVM, time in kvmlens; and what the "
                   "device said of it. Work outside of exits is told in lines called note.",
                   INDENT);
-    printf("-trace summary[,file=PATH]\n");
+    printf("-trace summary[,file=PATH][,filter=EXPR]\n");
     print_wrapped("At the end, for each kind of exit and each device register: count, share, "
                   "total, mean, p50, p99 and maximum.",
                   INDENT);
+    printf("\n");
+    print_properties(trace_properties, true);
     printf("\n");
     print_wrapped("Without file=, to stderr. Exits that KVM handles in the kernel do not come to "
                   "kvmlens, and are not seen here.",

@@ -7,6 +7,7 @@
 #include "cpu_features.h"
 #include "error.h"
 #include "options_devices.h"
+#include "trace/filter.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -21,6 +22,7 @@ struct trace_option {
     enum trace_kind kind;
     enum trace_format format;
     const char *file; /* file=PATH, or NULL for stderr */
+    struct filter filter;
 };
 
 enum run_mode {

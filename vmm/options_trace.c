@@ -75,11 +75,24 @@ static int set_file(struct option_parser *parser, const char *value)
     return parse_file(parser, value, &current_trace(parser)->file);
 }
 
+static int set_filter(struct option_parser *parser, const char *value)
+{
+    struct error err;
+
+    if (filter_parse(&current_trace(parser)->filter, value, &err) < 0)
+        return option_error(parser, "filter: %s", err.text);
+    return 0;
+}
+
 const struct property trace_properties[] = {
     {"enable", "exits|summary", "What to trace.", set_kind},
     {"file", "PATH", "Where to (default: stderr).", set_file},
     {"format", "text|jsonl", "In which form (default: text); jsonl is one JSON object a line.",
      set_format},
+    {"filter", "EXPR",
+     "Only the exits for which all terms hold, joined by +: " FILTER_SYNTAX ". Each may be negated "
+     "(!device=serial) and may have alternatives (device=serial|rtc); names are shell patterns.",
+     set_filter},
     {"events", NULL, NULL, NULL},
     {0},
 };

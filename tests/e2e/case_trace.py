@@ -1,8 +1,8 @@
 """The exit trace and the summary: what they show, and that the guest's output stays clean."""
 import re
 
-from harness import CRASH, DEBUG_EXIT, POWEROFF, USAGE, boot, case, expect, expect_status, expect_text, run, scratch, \
-    guest_command
+from harness import CRASH, DEBUG_EXIT, POWEROFF, USAGE, boot, case, expect, expect_one_line, expect_status, \
+    expect_text, guest_command, run, scratch
 from roms import RESET, rom
 
 
@@ -96,3 +96,38 @@ def crash(binary):
 def too_many(binary):
     ended = run([binary, "-kernel", "x", *["-trace", "exits"] * 5])
     expect_status(ended, USAGE)
+
+
+@case("cli", "trace: bad filters and forms")
+def bad_filters(binary):
+    for value, words in (("exits,filter=devise=serial", "did you mean device"), ("exits,filter=cost>10us", "cost>=10us"),
+                         ("exits,filter=port=9-8", "ends before it begins"), ("exits,format=yaml", "no format 'yaml'")):
+        expect_one_line(run([binary, "-kernel", "x", "-trace", value]), USAGE, words)
+
+
+def lines_of(text):
+    """The exits of a text trace."""
+    return [line for line in text.splitlines() if re.match(r" *[0-9.]+ +\d+ (?!note)", line)]
+
+
+@case("kvm", "trace: filters, and what is counted")
+def filters(binary):
+    """Each line is in one of two files by its filter; together they are all, and as many as the summary says."""
+    with scratch() as folder:
+        ended = boot(binary, "run=zoo,poweroff", options=(
+            "-smp", "2", "-trace", f"exits,file={folder}/all", "-trace", f"exits,file={folder}/serial,filter=device=serial",
+            "-trace", f"exits,file={folder}/rest,filter=!device=serial", "-trace", "summary"))
+        expect_status(ended, POWEROFF)
+        texts = {}
+        for name in ("all", "serial", "rest"):
+            with open(f"{folder}/{name}", encoding="utf-8") as file:
+                texts[name] = file.read()
+    whole, serial, rest = (lines_of(texts[name]) for name in ("all", "serial", "rest"))
+    expect(len(serial) > 100 and len(rest) > 5, "expected exits in both files", ended)
+    expect(all(" serial " in line for line in serial), "expected the serial port's alone", texts["serial"])
+    expect(not any(" serial " in line for line in rest), "expected none of the serial port's", texts["rest"])
+    expect(sorted(serial + rest) == sorted(whole), "expected each line in one of the two files")
+    expect_text(texts["serial"], rf"^\({len(rest)} more did not pass the filter\)$")
+    expect_text(ended.err, rf"^{len(whole)} exits to kvmlens", ended)
+    kinds = re.findall(r"^all +(\d+) 100.0%", ended.err, re.M)
+    expect(kinds == [str(len(whole))], "expected the same count in the summary's table", ended)

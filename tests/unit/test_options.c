@@ -220,29 +220,6 @@ static void test_device(void **state)
     assert_refused("-device  -bios r", "missing");
 }
 
-static void test_trace(void **state)
-{
-    (void)state;
-    struct options o = parsed("-bios r -trace exits,file=a,,b -trace summary -trace enable=exits");
-
-    assert_int_equal(o.trace_count, 3);
-    assert_int_equal(o.trace[0].kind, TRACE_EXITS);
-    assert_string_equal(o.trace[0].file, "a,b");
-    assert_int_equal(o.trace[1].kind, TRACE_SUMMARY);
-    assert_null(o.trace[1].file);
-    assert_int_equal(o.trace[2].kind, TRACE_EXITS);
-    assert_int_equal(
-        parsed("-bios r -trace exits -trace exits -trace exits -trace exits").trace_count, 4);
-    assert_refused("-trace exits -trace exits -trace exits -trace exits -trace exits", "4");
-    assert_refused("-trace exit", "'exit'|did you mean exits");
-    assert_refused("-trace sumary", "summary");
-    assert_refused("-trace kvm_*", "'kvm_*'|QEMU's");
-    assert_refused("-trace file=x", "exits or summary");
-    assert_refused("-trace exits -trace file=x", "exits or summary");
-    assert_refused("-trace exits,file=", "empty");
-    assert_refused("-trace exits,events=x", "QEMU has");
-}
-
 static void test_machine_refused(void **state)
 {
     (void)state;
@@ -350,12 +327,12 @@ static void test_modes(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_defaults),        cmocka_unit_test(test_guest),
-        cmocka_unit_test(test_machine),         cmocka_unit_test(test_memory),
-        cmocka_unit_test(test_memory_refused),  cmocka_unit_test(test_smp),
-        cmocka_unit_test(test_device),          cmocka_unit_test(test_trace),
-        cmocka_unit_test(test_machine_refused), cmocka_unit_test(test_unknown),
-        cmocka_unit_test(test_together),        cmocka_unit_test(test_modes),
+        cmocka_unit_test(test_defaults),       cmocka_unit_test(test_guest),
+        cmocka_unit_test(test_machine),        cmocka_unit_test(test_memory),
+        cmocka_unit_test(test_memory_refused), cmocka_unit_test(test_smp),
+        cmocka_unit_test(test_device),         cmocka_unit_test(test_machine_refused),
+        cmocka_unit_test(test_unknown),        cmocka_unit_test(test_together),
+        cmocka_unit_test(test_modes),
     };
 
     return cmocka_run_group_tests_name("options", tests, NULL, NULL);

@@ -3,7 +3,7 @@
  */
 #include "some_event.h"
 #include "trace/text.h"
-#include "trace/trace.h"
+#include "trace_file.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -12,74 +12,13 @@
 #include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cmocka.h>
-
-#define THREADS           4
-#define EVENTS_PER_THREAD 400
-
-/* A file that is gone at the end of the test, and its text. */
-struct file {
-    char path[64];
-    char text[200000];
-};
-
-static void make_file(struct file *file)
-{
-    strcpy(file->path, "/tmp/kvmlens-trace-XXXXXX");
-    int fd = mkstemp(file->path);
-
-    assert_true(fd >= 0);
-    close(fd);
-}
-
-static void read_file(struct file *file)
-{
-    int fd = open(file->path, O_RDONLY | O_CLOEXEC);
-    size_t len = 0;
-    ssize_t got;
-
-    while ((got = read(fd, file->text + len, sizeof(file->text) - 1 - len)) > 0)
-        len += (size_t)got;
-    file->text[len] = '\0';
-    close(fd);
-    unlink(file->path);
-}
-
-static struct trace *create(const struct trace_option *options, unsigned count)
-{
-    const struct trace_config config = {.option = options, .option_count = count, .vcpus = THREADS};
-    struct trace *trace;
-    struct error err;
-
-    assert_int_equal(trace_create(&trace, &config, &err), 0);
-    return trace;
-}
-
-static void emit(struct trace *trace, struct trace_event event)
-{
-    trace_emit(trace, &event);
-    trace_wait(trace, event.vcpu);
-}
-
-static int finish(struct trace *trace, struct error *err)
-{
-    struct trace_footer footer = {.end = "power-off"};
-
-    return trace_finish(trace, &footer, err);
-}
-
-static unsigned count_of(const char *text, const char *part)
-{
-    unsigned count = 0;
-
-    for (; (text = strstr(text, part)) != NULL; text += strlen(part))
-        count++;
-    return count;
-}
 
 static void lines_and_a_summary_in_one_file(void **state)
 {
@@ -236,11 +175,6 @@ static void a_closed_pipe_ends_the_output(void **state)
     assert_string_equal(err.text, "the trace to stderr is incomplete: Broken pipe");
 }
 
-struct reader {
-    int fd;
-    size_t total;
-};
-
 static void *read_slowly(void *arg)
 {
     struct reader *reader = arg;
@@ -316,60 +250,36 @@ static void only_lines_on_stderr_are_waited_for(void **state)
     assert_true(waited);
 }
 
-struct producer {
-    struct trace *trace;
-    unsigned vcpu;
-};
-
-static void *emit_many(void *arg)
+static void each_output_has_its_filter(void **state)
 {
-    struct producer *producer = arg;
-
-    for (unsigned i = 0; i < EVENTS_PER_THREAD; i++) {
-        struct trace_event event = serial_write('a');
-        event.vcpu = producer->vcpu;
-        event.start_ns = trace_now(producer->trace);
-        event.guest_ns = event.vmm_ns = 1;
-        trace_emit(producer->trace, &event);
-    }
-    return NULL;
-}
-
-static void many_threads(void **state)
-{
-    static struct file file;
-    struct trace_option options[] = {{.kind = TRACE_EXITS, .file = file.path},
-                                     {.kind = TRACE_SUMMARY, .file = file.path}};
-    pthread_t thread[THREADS];
-    struct producer producer[THREADS];
-    unsigned lines_seen = 0, of[THREADS] = {0};
-    double before = 0;
-    char *at, *next;
+    static struct file all, some, sum;
+    struct error err;
+    struct trace_option options[] = {{.kind = TRACE_EXITS, .file = all.path},
+                                     {.kind = TRACE_EXITS, .file = some.path},
+                                     {.kind = TRACE_SUMMARY, .file = sum.path}};
 
     (void)state;
-    make_file(&file);
-    struct trace *trace = create(options, 2);
-    for (unsigned i = 0; i < THREADS; i++) {
-        producer[i] = (struct producer){trace, i};
-        pthread_create(&thread[i], NULL, emit_many, &producer[i]);
+    make_file(&all);
+    make_file(&some);
+    make_file(&sum);
+    assert_int_equal(filter_parse(&options[1].filter, "cpu=1", &err), 0);
+    assert_int_equal(filter_parse(&options[2].filter, "!cpu=1", &err), 0);
+    struct trace *trace = create(options, 3);
+    for (unsigned i = 0; i < 10; i++) {
+        struct trace_event event = serial_write('a');
+        event.vcpu = i % 3;
+        emit(trace, event);
     }
-    for (unsigned i = 0; i < THREADS; i++)
-        pthread_join(thread[i], NULL);
-    assert_int_equal(finish(trace, &(struct error){0}), 0);
-    read_file(&file);
-    for (at = strchr(file.text, '\n') + 1; strncmp(at, "1600 exits", 10) != 0; at = next + 1) {
-        next = strchr(at, '\n');
-        assert_int_equal(next - at, 113); /* each line whole */
-        double now = atof(at);
-        assert_true(now >= before); /* in order, over all vCPUs */
-        before = now;
-        of[atoi(at + 10)]++;
-        lines_seen++;
-    }
-    assert_int_equal(lines_seen, THREADS * EVENTS_PER_THREAD);
-    for (unsigned i = 0; i < THREADS; i++)
-        assert_int_equal(of[i], EVENTS_PER_THREAD);
-    assert_non_null(strstr(at, "\nserial THR, out                      1600 100.0%"));
+    assert_int_equal(finish(trace, &err), 0);
+    read_file(&all);
+    read_file(&some);
+    read_file(&sum);
+    assert_int_equal(count_of(all.text, " out "), 10);
+    assert_null(strstr(all.text, "filter"));
+    assert_int_equal(count_of(some.text, " out "), 3);
+    assert_int_equal(count_of(some.text, "   1 out "), 3);
+    assert_non_null(strstr(some.text, "\n(7 more did not pass the filter)\n"));
+    assert_non_null(strstr(sum.text, "7 exits to kvmlens"));
 }
 
 static void time_begins_with_the_trace(void **state)
@@ -395,7 +305,7 @@ int main(void)
         cmocka_unit_test(a_closed_pipe_ends_the_output),
         cmocka_unit_test(a_slow_reader_loses_nothing),
         cmocka_unit_test(only_lines_on_stderr_are_waited_for),
-        cmocka_unit_test(many_threads),
+        cmocka_unit_test(each_output_has_its_filter),
         cmocka_unit_test(time_begins_with_the_trace),
     };
     return cmocka_run_group_tests_name("trace", tests, NULL, NULL);

@@ -86,7 +86,9 @@ void outputs_item(struct trace *trace, const struct trace_item *item)
 {
     for (unsigned i = 0; i < trace->outputs; i++) {
         struct output *output = &trace->output[i];
-        if (output->error == 0)
+        if (!filter_match(&output->option->filter, item))
+            output->filtered++;
+        else if (output->error == 0)
             note_result(trace, output, output->sink->ops->item(output->sink, item));
     }
 }
@@ -100,12 +102,13 @@ void outputs_flush(struct trace *trace)
     }
 }
 
-void outputs_end(struct trace *trace, const struct trace_footer *footer)
+void outputs_end(struct trace *trace, struct trace_footer *footer)
 {
     /* Lines first: a summary in the same file belongs behind them. */
     for (unsigned pass = 0; pass < 2; pass++) {
         for (unsigned i = 0; i < trace->outputs; i++) {
             struct output *output = &trace->output[i];
+            footer->filtered = output->filtered;
             if ((output->option->kind == TRACE_SUMMARY) == (pass == 1) && output->error == 0)
                 note_result(trace, output, output->sink->ops->end(output->sink, footer));
         }

@@ -15,8 +15,9 @@
 struct output {
     const struct trace_option *option;
     int fd;
-    bool in_step; /* lines on stderr */
-    int error;    /* errno of the first failure: nothing more goes there; 0: good */
+    bool in_step;      /* lines on stderr */
+    int error;         /* errno of the first failure: nothing more goes there; 0: good */
+    uint64_t filtered; /* events that its filter kept out */
     struct trace_sink *sink;
 };
 
@@ -69,6 +70,6 @@ bool output_wants_registers(const struct trace_option *option);
 void outputs_begin(struct trace *trace);
 void outputs_item(struct trace *trace, const struct trace_item *item);
 void outputs_flush(struct trace *trace);
-void outputs_end(struct trace *trace, const struct trace_footer *footer);
+void outputs_end(struct trace *trace, struct trace_footer *footer);
 
 #endif
