@@ -30,7 +30,7 @@ static void request(uint32_t type, uint64_t sector, const volatile void *addr, u
     describe(0, n + 2, &status, 1, WRITE, 0);
     unsigned before = queue[0].used.idx;
     offer(0, n);
-    answers(0, before + 1, POLLS);
+    answers(0, before + 1, PATIENCE);
 }
 
 static void attack_type(unsigned q)
@@ -146,5 +146,5 @@ void lesson(void)
     attack_all(generic_attacks, GENERIC_ATTACKS, 0);
     begin();
     request(VIRTIO_BLK_T_IN, 0, data, 512, WRITE);
-    hostile_end(answers(0, 1, POLLS_RNG) && status == VIRTIO_BLK_S_OK);
+    hostile_end(answers(0, 1, PATIENCE_RNG) && status == VIRTIO_BLK_S_OK);
 }

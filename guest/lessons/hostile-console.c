@@ -24,7 +24,7 @@ static void send_control(uint32_t port, uint16_t event, uint16_t value, uint64_t
     control = (struct virtio_console_control){port, event, value};
     describe(VIRTIO_CONSOLE_CONTROL_TX, 0, &control, bytes, 0, 0);
     offer(VIRTIO_CONSOLE_CONTROL_TX, 0);
-    answers(VIRTIO_CONSOLE_CONTROL_TX, before + 1, POLLS);
+    answers(VIRTIO_CONSOLE_CONTROL_TX, before + 1, PATIENCE);
 }
 
 static void attack_message(unsigned q)
@@ -107,5 +107,5 @@ void lesson(void)
     begin();
     describe(OUT, 0, "well\n", 5, 0, 0);
     offer(OUT, 0);
-    hostile_end(answers(OUT, 1, POLLS_RNG));
+    hostile_end(answers(OUT, 1, PATIENCE_RNG));
 }

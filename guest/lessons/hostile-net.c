@@ -22,7 +22,7 @@ static void transmit(uint64_t bytes)
     describe(VIRTIO_NET_TX, 0, &header, sizeof(header), NEXT, 1);
     describe(VIRTIO_NET_TX, 1, data, bytes, 0, 0);
     offer(VIRTIO_NET_TX, 0);
-    answers(VIRTIO_NET_TX, before + 1, POLLS);
+    answers(VIRTIO_NET_TX, before + 1, PATIENCE);
 }
 
 static void attack_frame(unsigned q)
@@ -113,5 +113,5 @@ void lesson(void)
     describe(VIRTIO_NET_RX, 0, data + 4096, 2048, WRITE, 0);
     offer(VIRTIO_NET_RX, 0);
     ask();
-    hostile_end(answers(VIRTIO_NET_TX, 1, POLLS_RNG) && answers(VIRTIO_NET_RX, 1, POLLS_RNG));
+    hostile_end(answers(VIRTIO_NET_TX, 1, PATIENCE_RNG) && answers(VIRTIO_NET_RX, 1, PATIENCE_RNG));
 }

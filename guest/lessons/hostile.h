@@ -41,12 +41,12 @@ __asm__(".section .note.pvh, \"a\", @note; .long 4, 8, 18; .asciz \"Xen\"; .quad
         ".bss; .balign 16; .skip 4096\n"
         "stack_top: .text");
 
-#define ENTRIES   16
-#define QUEUES    4
-#define POLLS     6000 /* for which a device has time to answer an attack */
-#define POLLS_RNG 20000000
-#define NEXT      VIRTQ_DESC_NEXT
-#define WRITE     VIRTQ_DESC_WRITE
+#define ENTRIES      16
+#define QUEUES       4
+#define PATIENCE     25000000 /* cycles of the TSC, some 10 ms: a device has time to answer an attack */
+#define PATIENCE_RNG 5000000000 /* some 2 s */
+#define NEXT         VIRTQ_DESC_NEXT
+#define WRITE        VIRTQ_DESC_WRITE
 
 struct queue {
     struct virtq_desc desc[ENTRIES];
@@ -94,6 +94,13 @@ static inline void pause(void)
     __asm__ volatile("pause");
 }
 
+static inline uint64_t cycles(void)
+{
+    uint32_t low, high;
+    __asm__ volatile("rdtsc" : "=a"(low), "=d"(high));
+    return (uint64_t)high << 32 | low;
+}
+
 static inline void print(const char *text)
 {
     for (; *text; text++) {
@@ -135,7 +142,7 @@ static inline volatile uint8_t *find_device(uint32_t id)
 static inline void reset(volatile uint8_t *regs)
 {
     set(regs, VIRTIO_MMIO_STATUS, 0);
-    for (unsigned i = 0; i < POLLS && get(regs, VIRTIO_MMIO_STATUS); i++)
+    for (uint64_t start = cycles(); cycles() - start < PATIENCE && get(regs, VIRTIO_MMIO_STATUS);)
         pause();
 }
 
@@ -214,9 +221,9 @@ static inline void *gpa(uint64_t address)
 }
 
 /* Polls until the device has used N buffers of queue Q. */
-static inline int answers(unsigned q, unsigned n, unsigned polls)
+static inline int answers(unsigned q, unsigned n, uint64_t patience)
 {
-    for (unsigned i = 0; i < polls && queue[q].used.idx < n; i++)
+    for (uint64_t start = cycles(); cycles() - start < patience && queue[q].used.idx < n;)
         pause();
     return queue[q].used.idx >= n;
 }
@@ -225,13 +232,17 @@ static inline int answers(unsigned q, unsigned n, unsigned polls)
  * where that has broken it. */
 static inline void settle(unsigned q)
 {
-    for (unsigned i = 0; i < POLLS / 4 && queue[q].used.idx != queue[q].avail.idx; i++) {
-        if (i % 256 == 255 && (get(victim, VIRTIO_MMIO_STATUS) & VIRTIO_STATUS_NEEDS_RESET)) {
-            begin();
+    uint64_t start = cycles();
+    unsigned broken = 0;
+    for (unsigned i = 1; cycles() - start < PATIENCE / 4 && !broken; i++) {
+        if (queue[q].used.idx == queue[q].avail.idx)
             return;
-        }
+        if (i % 128 == 0) /* to look is an exit */
+            broken = get(victim, VIRTIO_MMIO_STATUS) & VIRTIO_STATUS_NEEDS_RESET;
         pause();
     }
+    if (broken || (get(victim, VIRTIO_MMIO_STATUS) & VIRTIO_STATUS_NEEDS_RESET))
+        begin();
 }
 
 static inline void check_rng(void)
@@ -239,7 +250,7 @@ static inline void check_rng(void)
     rng_queue.avail.ring[rng_queue.avail.idx % ENTRIES] = 0;
     rng_queue.avail.idx++;
     set(rng, VIRTIO_MMIO_QUEUE_NOTIFY, 0);
-    for (unsigned i = 0; i < POLLS_RNG; i++) {
+    for (uint64_t start = cycles(); cycles() - start < PATIENCE_RNG;) {
         if (rng_queue.used.idx == rng_queue.avail.idx)
             return;
         pause();
@@ -259,7 +270,7 @@ static inline void attack_all(const struct attack *attacks, unsigned count, unsi
         if (stir)
             stir();
         const char *outcome = "no answer";
-        if (answers(q, 1, POLLS))
+        if (answers(q, 1, PATIENCE))
             outcome = "answered";
         if (get(victim, VIRTIO_MMIO_STATUS) & VIRTIO_STATUS_NEEDS_RESET)
             outcome = "needs a reset";

@@ -22,7 +22,7 @@ BAD = (
     (("-nic", "user,mac=01:02:03:04:05:06"), "multicast"),
     (("-object", "filter-dump,id=f,netdev=n,file=x"), "no -netdev with id=n"),
     ((*USER, *CARD, "-object", "filter-dump,id=f,netdev=n,file=/no/such/folder/x"), "/no/such/folder/x"),
-    (("-netdev", "tap,id=n,ifname=lo", *CARD), "lo"),
+    (("-netdev", "tap,id=n,ifname=lo", *CARD), "lo|/dev/net/tun: "),
 )
 
 for _arguments, _pattern in BAD:

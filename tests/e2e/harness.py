@@ -125,6 +125,11 @@ def group(wanted, binary=KVMLENS):
             yield job.result()
 
 
+def labels(*groups):
+    """The names of these groups' cases, as tests/run prints them."""
+    return [f"{name}/{label}" for name, label, *_ in _load() if name in groups]
+
+
 def asan_group():
     yield from group("cli", ASAN_KVMLENS)
     yield from group("kvm", ASAN_KVMLENS)

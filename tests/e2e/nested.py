@@ -13,7 +13,7 @@ import harness
 from harness import Result
 
 LIMIT = 600  # seconds for one machine; one that hangs is a failure
-LINE = re.compile(r"(ok|FAIL|skip) +(.*?)(?:  \[(.*?)\])?(?:: (.*))?$")
+LINE = re.compile(r"(ok|FAIL|skip) +(.*)$")
 DETAIL = "      | "
 CLOSING = re.compile(r"\d+ passed, \d+ failed, \d+ skipped$")
 
@@ -48,7 +48,15 @@ def _run_part(part, names, put):
     put(None)
 
 
+def _result(status, rest, labels):
+    """Of a line "NAME  [BACKEND]: WHY": a name may have colons and blanks of its own."""
+    name = max((label for label in labels if rest.startswith(label)), key=len, default=rest)
+    where, why = re.match(r"(?:  \[(.*?)\])?(?:: (.*))?", rest[len(name):]).groups()
+    return Result(name, status, why or "", where=where)
+
+
 def _results(part, names):
+    labels = harness.labels(*names)
     command = ["scripts/with-kvm", "--nested", "--timeout", str(LIMIT), "tests/run", "--part", part, *names]
     if harness.only:
         command += ["-k", harness.only]
@@ -60,7 +68,7 @@ def _results(part, names):
             if begin:
                 if result:
                     yield result
-                result = Result(begin[2], begin[1], begin[4] or "", where=begin[3])
+                result = _result(begin[1], begin[2], labels)
             elif result and line.startswith(DETAIL):
                 result.detail += line[len(DETAIL):]
             else:
