@@ -16,6 +16,8 @@
 
 _Static_assert(VIRTIO_MMIO_SLOTS == VIRTIO_DEVICES_MAX, "each slot can have a device");
 
+#define SETTLE_NS 2000000000ull /* for a stopped guest's last requests */
+
 typedef int (*plug_function)(struct plugged *out, const struct plug_site *site,
                              const struct virtio_option *option, struct error *err);
 
@@ -78,19 +80,25 @@ static int connect_irq(struct virtio_slot *slot, struct vm *vm, unsigned gsi, st
 
 /* --- notifications -------------------------------------------------------------------------- */
 
-/* The guest has notified a queue; KVM counts, so that many writes may have become one event. */
-static void hear(void *notify, short revents)
+/* Has the guest notified a queue?  KVM counts, so that many writes may have become one event. */
+static bool listen_to(struct slot_notify *n)
 {
-    struct slot_notify *n = notify;
     uint64_t count;
     ssize_t got;
 
-    (void)revents;
     do
         got = read(n->fd.fd, &count, sizeof count);
     while (got < 0 && errno == EINTR);
-    if (got == sizeof count)
-        virtio_mmio_notify(&n->slot->mmio, n->queue);
+    if (got != sizeof count)
+        return false;
+    virtio_mmio_notify(&n->slot->mmio, n->queue);
+    return true;
+}
+
+static void hear(void *notify, short revents)
+{
+    (void)revents;
+    listen_to(notify);
 }
 
 /* The rest of a long queue is a notification from here. */
@@ -183,9 +191,15 @@ int slots_plug(struct virtio_slots *slots, const struct plug_site *site, struct 
 
 void slots_settle(struct virtio_slots *slots)
 {
-    for (unsigned i = 0; i < VIRTIO_MMIO_SLOTS; i++)
-        for (unsigned q = 0; q < slots->slot[i].notifies; q++)
-            hear(&slots->slot[i].notify[q], POLLIN);
+    uint64_t limit = loop_now() + SETTLE_NS;
+    bool heard;
+
+    do { /* a long buffer is taken in many turns */
+        heard = false;
+        for (unsigned i = 0; i < VIRTIO_MMIO_SLOTS; i++)
+            for (unsigned q = 0; q < slots->slot[i].notifies; q++)
+                heard = listen_to(&slots->slot[i].notify[q]) || heard;
+    } while (heard && loop_now() < limit);
 }
 
 static void unplug(struct virtio_slots *slots, struct virtio_slot *slot)

@@ -42,7 +42,7 @@ int slots_plug(struct virtio_slots *slots, const struct plug_site *site, struct 
                bool irqchip, struct error *err);
 
 /* Delivers the notifications that the stopped guest has sent and that nobody has heard yet, such as
- * that of its last words. With the device lock held. */
+ * that of its last words, for 2 seconds at the most. With the device lock held. */
 void slots_settle(struct virtio_slots *slots);
 
 /* Takes the devices away from their backends and frees them; the slots are empty then. No vCPU runs

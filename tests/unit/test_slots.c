@@ -24,6 +24,7 @@
 struct counter {
     struct virtio_device dev;
     unsigned kicks[QUEUES];
+    unsigned turns; /* after which it wants to be notified again */
     bool unplugged;
 };
 
@@ -39,7 +40,13 @@ struct fixture {
 
 static void kick(struct virtio_device *dev, unsigned queue)
 {
-    ((struct counter *)dev)->kicks[queue]++;
+    struct counter *c = (struct counter *)dev;
+
+    c->kicks[queue]++;
+    if (c->turns > 0) {
+        c->turns--;
+        virtio_leave_for_later(dev, queue);
+    }
 }
 
 static uint64_t config_read(struct virtio_device *dev, uint32_t offset, unsigned size)
@@ -255,6 +262,10 @@ static void last_notifications_are_heard(void **state)
     slots_settle(&f->slots);
     slots_settle(&f->slots);
     assert_int_equal(f->counter[0].kicks[2], 1);
+    f->counter[0].turns = 3;
+    notify_past_the_vcpu(2);
+    slots_settle(&f->slots);
+    assert_int_equal(f->counter[0].kicks[2], 5); /* to the end, however many turns it takes */
 }
 
 static void notifications_as_exits(void **state)

@@ -267,6 +267,32 @@ static void the_target_is_told(void **state)
     assert_int_equal(b->balloon.virtio.queue_count, 3);
 }
 
+static void count_again(void *count, unsigned queue)
+{
+    assert_int_equal(queue, VIRTIO_BALLOON_INFLATE);
+    ++*(unsigned *)count;
+}
+
+/* A buffer can mean thousands of calls of the host's; others have a turn between two. */
+static void a_flood_does_not_keep_the_device_lock(void **state)
+{
+    struct bench *b = *state;
+    const uint32_t page = 0x100;
+    unsigned again = 0;
+
+    driver_start(&b->driver, &b->balloon.virtio, STATS);
+    b->balloon.virtio.later = (struct virtio_later){count_again, &again};
+    for (unsigned i = 0; i < 3; i++)
+        driver_offer(&b->driver, VIRTIO_BALLOON_INFLATE, &page, sizeof page, 0);
+    for (unsigned i = 1; i <= 3; i++) {
+        virtio_kick(b->driver.dev, VIRTIO_BALLOON_INFLATE);
+        assert_int_equal(driver_returned(&b->driver, VIRTIO_BALLOON_INFLATE), i);
+        assert_int_equal(again, i);
+    }
+    virtio_kick(b->driver.dev, VIRTIO_BALLOON_INFLATE);
+    assert_int_equal(again, 3);
+}
+
 #define BENCH_TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -279,6 +305,7 @@ int main(void)
         BENCH_TEST(statistics_are_asked_for_again_and_again),
         BENCH_TEST(reported_pages_go_back_whole),
         BENCH_TEST(the_target_is_told),
+        BENCH_TEST(a_flood_does_not_keep_the_device_lock),
     };
 
     return cmocka_run_group_tests_name("virtio_balloon", tests, NULL, NULL);

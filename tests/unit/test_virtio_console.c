@@ -407,6 +407,36 @@ static void small_control_buffers_get_what_fits(void **state)
     hear(b, 1, VIRTIO_CONSOLE_PORT_NAME, 1, "ag", 2);
 }
 
+static void count_again(void *count, unsigned queue)
+{
+    assert_int_equal(queue, PORT_TX(0));
+    ++*(unsigned *)count;
+}
+
+/* However much a driver has to say, and however fast the far end is, others have a turn. */
+static void a_flood_does_not_keep_the_device_lock(void **state)
+{
+    struct bench *b = *state;
+    uint8_t out[SLOT_BYTES];
+    unsigned again = 0;
+
+    memset(out, 'x', sizeof out);
+    out[sizeof out - 1] = '.';
+    driver_start(&b->driver, &b->console.virtio, 0);
+    b->console.virtio.later = (struct virtio_later){count_again, &again};
+    driver_offer(&b->driver, PORT_TX(0), "a", 1, 0);
+    driver_offer(&b->driver, PORT_TX(0), out, sizeof out, 0);
+    driver_send(&b->driver, PORT_TX(0), "b", 1);
+    assert_int_equal(b->far[0].count, 4096);
+    assert_int_equal(driver_returned(&b->driver, PORT_TX(0)), 1);
+    assert_int_equal(again, 1);
+    virtio_kick(b->driver.dev, PORT_TX(0));
+    assert_int_equal(b->far[0].count, 4098);
+    assert_memory_equal(b->far[0].got + 4095, "x.b", 3);
+    assert_int_equal(driver_returned(&b->driver, PORT_TX(0)), 3);
+    assert_int_equal(again, 1);
+}
+
 #define BENCH_TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -423,6 +453,7 @@ int main(void)
         BENCH_TEST(configuration_and_emergency),
         BENCH_TEST(a_driver_that_talks_nonsense_is_told),
         BENCH_TEST(small_control_buffers_get_what_fits),
+        BENCH_TEST(a_flood_does_not_keep_the_device_lock),
     };
 
     return cmocka_run_group_tests_name("virtio_console", tests, NULL, NULL);

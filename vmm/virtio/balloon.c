@@ -255,4 +255,5 @@ void balloon_init(struct balloon *b, const char *name, const struct mem *mem,
                 features | VIRTIO_BIT(VIRTIO_BALLOON_F_STATS_VQ),
                 features & VIRTIO_BIT(VIRTIO_BALLOON_F_PAGE_REPORTING) ? QUEUES
                                                                        : VIRTIO_BALLOON_STATS + 1);
+    b->virtio.turn = 1; /* a buffer can mean thousands of calls of the host's */
 }

@@ -23,6 +23,9 @@ static const char *const event_names[] = {
     [VIRTIO_CONSOLE_PORT_NAME] = "port %llu: PORT_NAME is not the driver's to say",
 };
 
+/* A buffer may have 4 GiB, and a terminal takes one byte at a time. */
+#define OUTPUT_TURN 4096
+
 #define TELL(event) (1u << VIRTIO_CONSOLE_##event)
 
 static struct console *console_of(struct virtio_device *dev)
@@ -48,11 +51,12 @@ static bool multiport(const struct console *c)
 
 /* --- from the guest ----------------------------------------------------------------------------- */
 
-/* Puts out one buffer; false: the far end takes no more for now. */
+/* Puts out one buffer; false: the far end takes no more for now, or others have a turn. */
 static bool take_output(struct virtio_device *dev, unsigned queue, struct virtq_chain *chain)
 {
     unsigned nr = port_of(queue);
-    struct console_port *port = &console_of(dev)->port[nr];
+    struct console *c = console_of(dev);
+    struct console_port *port = &c->port[nr];
     uint32_t skip = port->sent;
 
     /* Nobody there: it goes nowhere, as on a serial line. */
@@ -64,13 +68,18 @@ static bool take_output(struct virtio_device *dev, unsigned queue, struct virtq_
             continue;
         }
 
-        size_t count = part->iov_len - skip;
+        size_t left = part->iov_len - skip, count = left < c->turn ? left : c->turn;
         size_t taken = port->backend.write(port->backend.opaque,
                                            (const uint8_t *)part->iov_base + skip, count);
 
         port->sent += (uint32_t)taken;
+        c->turn -= taken;
         if (taken < count) {
             virtio_remark(dev, "port %llu: the far end takes no more for now", nr, 0, 0);
+            return false;
+        }
+        if (count < left) {
+            virtio_leave_for_later(dev, queue);
             return false;
         }
         skip = 0;
@@ -83,6 +92,7 @@ static bool take_output(struct virtio_device *dev, unsigned queue, struct virtq_
 
 static void run_output(struct console *c, unsigned nr)
 {
+    c->turn = c->virtio.later.again ? OUTPUT_TURN : SIZE_MAX;
     virtio_run_queue(&c->virtio, VIRTIO_CONSOLE_PORT_TX(nr), &c->chain, take_output);
 }
 

@@ -37,6 +37,7 @@ struct console {
     uint32_t max_ports;
     struct console_port port[CONSOLE_PORTS];
     struct virtq_chain chain; /* the buffer in hand */
+    size_t turn;              /* bytes to put out before others have a turn */
 };
 
 /* Makes a device with room for MAX_PORTS (1 to CONSOLE_PORTS) and no port yet. SIZED: the window's

@@ -111,6 +111,15 @@ void virtio_interrupt(struct virtio_device *dev, unsigned queue)
     }
 }
 
+bool virtio_leave_for_later(struct virtio_device *dev, unsigned queue)
+{
+    if (!dev->later.again) {
+        return false;
+    }
+    dev->later.again(dev->later.opaque, queue);
+    return true;
+}
+
 void virtio_run_queue(struct virtio_device *dev, unsigned queue, struct virtq_chain *chain,
                       bool (*take)(struct virtio_device *dev, unsigned queue,
                                    struct virtq_chain *chain))
@@ -119,10 +128,10 @@ void virtio_run_queue(struct virtio_device *dev, unsigned queue, struct virtq_ch
         return;
     }
     struct virtq *q = &dev->queue[queue];
-    unsigned taken = 0;
+    unsigned turn = dev->turn ? dev->turn : q->size, taken = 0;
     do {
         virtq_set_kicks(q, false);
-        for (; taken < q->size || !dev->later.again; taken++) {
+        for (; taken < turn || !dev->later.again; taken++) {
             if (virtio_pop(dev, queue, chain) == 0) {
                 break;
             }
@@ -133,8 +142,7 @@ void virtio_run_queue(struct virtio_device *dev, unsigned queue, struct virtq_ch
                 return;
             }
         }
-        if (taken == q->size && dev->later.again) {
-            dev->later.again(dev->later.opaque, queue);
+        if (taken == turn && virtio_leave_for_later(dev, queue)) {
             return;
         }
     } while (virtio_live(dev, queue) && virtq_set_kicks(q, true));

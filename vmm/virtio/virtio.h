@@ -59,9 +59,10 @@ struct virtio_device {
     struct device_remark remark;
     struct virtio_transport transport; /* set by the transport */
     struct virtio_later later;         /* set by the board */
-    uint64_t features;                 /* offered; virtio_init() adds the common ones */
-    uint64_t driver_features;          /* what the driver accepts; settled once FEATURES_OK */
-    uint8_t status;                    /* VIRTIO_STATUS_... */
+    uint16_t turn; /* buffers of a queue that are taken at once; 0: as many as the queue holds */
+    uint64_t features;        /* offered; virtio_init() adds the common ones */
+    uint64_t driver_features; /* what the driver accepts; settled once FEATURES_OK */
+    uint8_t status;           /* VIRTIO_STATUS_... */
     uint8_t config_generation;
     unsigned queue_count;
     struct virtq queue[VIRTIO_QUEUES_MAX];
@@ -92,12 +93,16 @@ void virtio_interrupt(struct virtio_device *dev, unsigned queue);
 
 /* Takes every buffer of a live queue as it comes, without notifications in between: calls
  * TAKE(dev, queue, chain) until the queue is empty or TAKE returns false (the buffer is put back,
- * and the queue stays quiet until virtio_run_queue() is called again). After as many buffers as the
- * queue holds the rest is left for later (struct virtio_later): a driver that adds buffers as fast
- * as they are taken does not keep the device lock. */
+ * and the queue stays quiet until virtio_run_queue() is called again). After dev->turn buffers the
+ * rest is left for later (struct virtio_later): a driver that adds buffers as fast as they are taken
+ * does not keep the device lock. */
 void virtio_run_queue(struct virtio_device *dev, unsigned queue, struct virtq_chain *chain,
                       bool (*take)(struct virtio_device *dev, unsigned queue,
                                    struct virtq_chain *chain));
+
+/* TAKE has done enough of a buffer that is long work, and returns false: the rest is left for later.
+ * False: there are no others who wait, and it can go on. */
+bool virtio_leave_for_later(struct virtio_device *dev, unsigned queue);
 
 /* The driver broke a rule: NEEDS_RESET, a configuration interrupt, a remark. FAULT is static, a
  * printf format for A and B (unsigned long long). The queues rest until the driver resets. */
