@@ -237,6 +237,30 @@ static void parts_of_a_block_do_not_overwrite_each_other(void **state)
                 file_holds(b, 1536, 512, 4));
 }
 
+/* Who rewrites a block does not bring back what is being cleared beside it. */
+static void parts_of_a_block_are_cleared_alone(void **state)
+{
+    struct bench *b = *state;
+    uint8_t data[512];
+    struct iovec iov = {.iov_base = data, .iov_len = sizeof(data)};
+    struct block_request write = {
+        .op = BLOCK_WRITE, .bytes = sizeof(data), .iov = &iov, .iov_count = 1};
+    struct block_request clear = {.op = BLOCK_WRITE_ZEROES, .offset = 512, .bytes = 512};
+
+    memset(data, 0x33, sizeof(data));
+    connect(b);
+    b->disk->align = 4096;
+    shim_hold(CALL_WRITE, true);
+    submit(b, &write);
+    shim_await(CALL_WRITE, 1); /* it has read the block */
+    submit(b, &clear);
+    usleep(50000); /* time to clear it too early */
+    shim_hold(CALL_WRITE, false);
+    await(b, 2);
+    assert_int_equal(write.error | clear.error, 0);
+    assert_true(file_holds(b, 0, 512, 0x33) && file_holds(b, 512, 512, 0));
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -250,6 +274,7 @@ int main(void)
         TEST(without_locking_nobody_is_kept_off),
         TEST(the_lock_is_qemus),
         TEST(parts_of_a_block_do_not_overwrite_each_other),
+        TEST(parts_of_a_block_are_cleared_alone),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -50,7 +50,7 @@ struct disk {
     bool discard;           /* discard=unmap */
     bool unsafe;            /* cache=unsafe: nothing is ever made durable */
     atomic_bool cancelled;  /* what is being worked on is wanted no more */
-    pthread_rwlock_t edges; /* written by who changes a part of a block of ALIGN bytes */
+    pthread_rwlock_t edges; /* written by who rewrites a block of ALIGN bytes for a part of it */
     struct disk_sync sync;
     struct disk_pool pool;
 };

@@ -22,18 +22,24 @@ static bool unsupported(int error)
            error == EINVAL;
 }
 
-static int allocate(const struct disk *disk, int mode, const struct block_request *request)
+/* Not while somebody rewrites a block: he would put back what is being cleared of it. */
+static int allocate(struct disk *disk, int mode, const struct block_request *request)
 {
     int status;
 
+    pthread_rwlock_rdlock(&disk->edges);
     do
         status = fallocate(disk->fd, mode | FALLOC_FL_KEEP_SIZE, (off_t)request->offset,
                            (off_t)request->bytes);
     while (status < 0 && errno == EINTR);
-    return status < 0 ? errno : 0;
+
+    int error = status < 0 ? errno : 0;
+
+    pthread_rwlock_unlock(&disk->edges);
+    return error;
 }
 
-static int discard(const struct disk *disk, const struct block_request *request)
+static int discard(struct disk *disk, const struct block_request *request)
 {
     uint64_t range[2] = {request->offset, request->bytes};
     int error;
