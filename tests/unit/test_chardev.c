@@ -15,6 +15,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -139,6 +140,29 @@ static int client_of(const char *path)
     strcpy(address.sun_path, path);
     assert_int_equal(connect(fd, (struct sockaddr *)&address, sizeof address), 0);
     return fd;
+}
+
+/* A guest can use up the descriptors, with a network's connections; it does not keep them. */
+static void a_client_is_served_once_there_are_descriptors_again(void **state)
+{
+    struct bench *b = *state;
+    struct rlimit limit, none;
+
+    open_for_guest(b, CHARDEV_SOCKET);
+
+    int client = client_of(b->path), next = dup(client);
+
+    close(next);
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
+    none = (struct rlimit){.rlim_cur = (rlim_t)next, .rlim_max = limit.rlim_max};
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+    run(b);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
+    assert_int_equal(b->opens, 0);
+    for (unsigned i = 0; i < 100 && b->opens == 0; i++)
+        run(b);
+    assert_int_equal(b->opens, 1);
+    close(client);
 }
 
 static void a_socket_has_one_client_after_the_other(void **state)
@@ -430,6 +454,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         BENCH_TEST(a_socket_has_one_client_after_the_other),
+        BENCH_TEST(a_client_is_served_once_there_are_descriptors_again),
         BENCH_TEST(the_last_words_of_a_client_arrive),
         BENCH_TEST(a_slow_client_makes_the_guest_wait_and_a_leaving_one_does_not),
         BENCH_TEST(a_client_that_left_is_noticed_while_the_guest_is_deaf),

@@ -35,7 +35,7 @@ struct chardev {
     struct chardev_option option; /* its strings are borrowed */
     struct loop_fd in, out;       /* fd -1: no such direction */
     struct loop_fd listener;      /* CHARDEV_SOCKET */
-    struct loop_timer reconnect;  /* looks whether somebody opened the pty */
+    struct loop_timer reconnect;  /* looks whether somebody opened the pty, or can connect again */
     dev_t socket_dev;             /* which socket file it is */
     ino_t socket_ino;
     bool is_tty;
@@ -45,6 +45,7 @@ struct chardev {
     bool escaped;      /* the escape character came, and its command has not */
     bool input_ended;  /* end of file: stop reading for good */
     bool output_ended; /* nobody reads any more: drop everything */
+    bool refusing;     /* nobody can connect to the socket, which has been said */
     uint8_t pending[CHARDEV_PENDING]; /* read, and not yet taken by the guest: a ring */
     unsigned pending_head, pending_count;
     const char *name; /* for messages: "stdout", a path */

@@ -134,7 +134,7 @@ int chardev_open(struct chardev **out, struct loop *loop, const struct chardev_o
     }
     if (loop_add_fd(loop, &dev->in) < 0 || loop_add_fd(loop, &dev->out) < 0 ||
         (dev->listener.fd >= 0 && loop_add_fd(loop, &dev->listener) < 0) ||
-        (option->kind == CHARDEV_PTY && loop_add_timer(loop, &dev->reconnect) < 0)) {
+        loop_add_timer(loop, &dev->reconnect) < 0) {
         chardev_close(dev);
         return error_set(err, STATUS_INTERNAL, "out of memory");
     }

@@ -15,6 +15,8 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#define RETRY_NS 200000000ull
+
 /* The listener may be non-blocking: -1 with EAGAIN when the one who came is gone again. */
 static int take_client(struct chardev *dev)
 {
@@ -26,8 +28,25 @@ static int take_client(struct chardev *dev)
     if (fd < 0)
         return -1;
     dev->in.fd = dev->out.fd = fd;
-    dev->input_ended = dev->output_ended = false;
+    dev->input_ended = dev->output_ended = dev->refusing = false;
     return 0;
+}
+
+static void listen_again(void *opaque)
+{
+    struct chardev *dev = opaque;
+
+    loop_want(dev->loop, &dev->listener, POLLIN);
+}
+
+/* Too many descriptors, or no memory: that passes. */
+static void refuse_for_now(struct chardev *dev, int error)
+{
+    if (!dev->refusing)
+        log_say("%s: nobody can connect for now: %s", LABEL(dev), strerror(error));
+    dev->refusing = true;
+    loop_want(dev->loop, &dev->listener, 0);
+    loop_arm(dev->loop, &dev->reconnect, loop_now() + RETRY_NS);
 }
 
 static void client_ready(void *opaque, short revents)
@@ -37,8 +56,7 @@ static void client_ready(void *opaque, short revents)
     (void)revents;
     if (take_client(dev) < 0) {
         if (errno != EAGAIN)
-            log_say("%s: nobody can connect any more: %s", LABEL(dev), strerror(errno));
-        loop_want(dev->loop, &dev->listener, errno == EAGAIN ? POLLIN : 0);
+            refuse_for_now(dev, errno);
         return;
     }
     loop_want(dev->loop, &dev->listener, 0); /* the next one waits until this one leaves */
@@ -103,6 +121,7 @@ int chardev_socket_open(struct chardev *dev, struct error *err)
 {
     dev->name = dev->option.path;
     dev->open = false;
+    dev->reconnect.fire = listen_again;
     dev->listener = (struct loop_fd){
         .fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0),
         .events = POLLIN,
