@@ -23,6 +23,16 @@ static void set_irq(void *board, unsigned gsi, bool level)
     kvm_vm_irq(b->vm->kvm, gsi, level);
 }
 
+/* An edge, as the ISA bus's interrupts are. The clock holds its line up until it is read; but slot 3
+ * has the same interrupt, and KVM takes no edge of a line that is up already. */
+static void set_rtc_irq(void *board, unsigned gsi, bool level)
+{
+    if (!level)
+        return;
+    set_irq(board, gsi, true);
+    set_irq(board, gsi, false);
+}
+
 static uint64_t monotonic_now(void *board)
 {
     (void)board;
@@ -192,8 +202,8 @@ void board_init(struct board *b, const struct machine_config *config, struct vm 
         place(b, serial_place, &serial_ops, &b->serial);
     }
     if (o->rtc) {
-        rtc_init(&b->rtc, (struct irq_line){set_irq, b, IRQ_RTC}, (struct device_clock){utc_now, b},
-                 (struct device_timer){arm_rtc_timer, b});
+        rtc_init(&b->rtc, (struct irq_line){set_rtc_irq, b, IRQ_RTC},
+                 (struct device_clock){utc_now, b}, (struct device_timer){arm_rtc_timer, b});
         place(b, rtc_place, &rtc_ops, &b->rtc);
     }
     i8042_init(&b->i8042, requests);

@@ -1,8 +1,9 @@
 /*
  * test_board.c: what the guest is told of the virtio devices: the kernel's command line, and the
- * device tree.
+ * device tree; and the interrupt that one of them shares with the clock.
  */
 #include "board.h"
+#include "fake_kvm.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -104,12 +105,39 @@ static void the_tree_has_them_and_no_empty_slot(void **state)
     free(blob);
 }
 
+/* Slot 3 has the RTC's interrupt, and KVM makes an edge only of a line that was low. */
+static void the_clock_leaves_its_line_low(void **state)
+{
+    (void)state;
+    struct options o = {.serial = -1, .smp = 1, .rtc = true, .irqchip = true};
+    struct loop loop;
+    const struct machine_config config = {.options = &o, .loop = &loop};
+    struct board board = {0};
+    struct error err;
+    struct vm vm;
+
+    fake_kvm = (struct fake_kvm){0};
+    assert_int_equal(loop_init(&loop), 0);
+    assert_int_equal(vm_create(&vm, 1, NULL, &err), 0);
+    assert_int_equal(vm_create_irqchip(&vm, false, &err), 0);
+    board_init(&board, &config, &vm);
+    irq_set(&board.rtc.irq, true);
+    assert_int_equal(fake_kvm.irqs, 2); /* an edge */
+    assert_int_equal(fake_kvm.last_gsi, 8);
+    assert_false(fake_kvm.last_level);
+    irq_set(&board.rtc.irq, false);
+    assert_int_equal(fake_kvm.irqs, 2);
+    vm_destroy(&vm);
+    loop_close(&loop);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(devices_are_appended_in_order),
         cmocka_unit_test(they_fit_or_are_refused),
         cmocka_unit_test(the_tree_has_them_and_no_empty_slot),
+        cmocka_unit_test(the_clock_leaves_its_line_low),
     };
     return cmocka_run_group_tests_name("board", tests, NULL, NULL);
 }
