@@ -33,6 +33,8 @@ endif
 WARNINGS := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wmissing-prototypes \
             -Wstrict-prototypes $(if $(filter 0,$(WERROR)),,-Werror)
 CPPFLAGS_ALL := -Iinclude -D_GNU_SOURCE -DKVMLENS_VERSION='"$(VERSION)"' $(CPPFLAGS)
+# The header of libtracefs looks for its neighbour's without the folder's name.
+CPPFLAGS_ALL += -idirafter /usr/include/traceevent
 CFLAGS_ALL := -std=gnu17 -g $(WARNINGS) -pthread
 SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 

@@ -16,6 +16,8 @@ build|header linux/kvm.h|linux-libc-dev|kernel-headers|linux-api-headers|the int
 build|header gelf.h|libelf-dev|elfutils-libelf-devel|libelf|reads a guest's ELF file and its symbols
 build|header elfutils/libdw.h|libdw-dev|elfutils-devel|elfutils|finds the source lines of a guest's code
 build|header Zydis/Zydis.h|libzydis-dev|zydis-devel|zydis|disassembles it
+build|header_tracefs|libtracefs-dev|libtracefs-devel|libtracefs|reads the kernel's own events of KVM (-trace kernel)
+build|header traceevent/event-parse.h|libtraceevent-dev|libtraceevent-devel|libtraceevent|the same
 build|header libfdt.h|libfdt-dev|libfdt-devel|dtc|describes the machine to the guest
 build|header zlib.h|zlib1g-dev|zlib-devel|zlib|needed by libelf
 build|header slirp/libslirp.h|libslirp-dev|libslirp-devel|libslirp|the guest's network without root (-netdev user)
@@ -41,6 +43,9 @@ END
 virtiofs() { [ -x /usr/lib/qemu/virtiofsd ] || [ -x /usr/libexec/virtiofsd ] || [ -x /usr/lib/virtiofsd ] || tool virtiofsd; }
 tool() { type "$1" >/dev/null 2>&1; }
 header() { echo "#include <$1>" | ${CC:-gcc} -E -x c - >/dev/null 2>&1; }
+header_tracefs() {
+    echo '#include <tracefs/tracefs.h>' | ${CC:-gcc} -idirafter /usr/include/traceevent -E -x c - >/dev/null 2>&1
+}
 header_cmocka() {
     printf '#include <stdarg.h>\n#include <stddef.h>\n#include <stdint.h>\n#include <setjmp.h>\n#include <cmocka.h>\n' |
         ${CC:-gcc} -E -x c - >/dev/null 2>&1

@@ -198,11 +198,16 @@ static void print_trace(void)
     print_wrapped("At the end, for each kind of exit and each device register: count, share, "
                   "total, mean, p50, p99 and maximum.",
                   INDENT);
+    printf("-trace kernel[,file=PATH]\n");
+    print_wrapped(
+        "Each VM exit, and between them what never leaves the kernel: the events kvm:* of "
+        "tracefs, of this process alone. Needs root, and libtracefs.",
+        INDENT);
     printf("\n");
     print_properties(trace_properties, true);
     printf("\n");
     print_wrapped("Without file=, to stderr. Exits that KVM handles in the kernel do not come to "
-                  "kvmlens, and are not seen here.",
+                  "kvmlens, and are seen with -trace kernel alone.",
                   0);
 }
 

@@ -13,6 +13,7 @@
 #include "options.h"
 #include "report.h"
 #include "trace/explain.h"
+#include "trace/tracefs.h"
 
 #include <malloc.h>
 #include <stdio.h>
@@ -28,6 +29,7 @@ struct session {
     struct machine_images images;
     struct code *code;
     struct trace *trace;
+    struct tracefs *tracefs; /* the kernel's events, or NULL */
     bool host_open;
     struct loop loop;
     struct signals signals;
@@ -104,6 +106,21 @@ static int open_images(struct session *s, struct error *err)
     return 0;
 }
 
+/* Without the right to see the kernel's events, the rest of the trace is worth having. */
+static void open_tracefs(struct session *s)
+{
+    struct error err;
+
+    for (unsigned i = 0; i < s->options.trace_count; i++) {
+        if (s->options.trace[i].kind != TRACE_KERNEL || s->tracefs)
+            continue;
+        if (tracefs_open(&s->tracefs, &err) < 0) {
+            log_say("%s; the trace goes on without them", err.text);
+            return;
+        }
+    }
+}
+
 static int open_trace(struct session *s, struct error *err)
 {
     const struct options *o = &s->options;
@@ -112,12 +129,14 @@ static int open_trace(struct session *s, struct error *err)
         return 0;
     if (o->kernel)
         s->code = code_open(o->kernel);
+    open_tracefs(s);
 
     const struct trace_config config = {
         .option = o->trace,
         .option_count = o->trace_count,
         .vcpus = o->smp,
         .code = s->code,
+        .kernel = tracefs_source(s->tracefs),
         .command = s->command,
         .guest = o->kernel ? o->kernel : o->bios,
     };
@@ -234,6 +253,11 @@ static void finish_trace(struct session *s, enum status status)
         log_say("the trace lacks %llu records: they came faster than they could be written; a "
                 "filter= or a summary has fewer to write",
                 (unsigned long long)footer.dropped);
+    if (tracefs_lost(s->tracefs) > 0)
+        log_say("the trace lacks %llu of the kernel's events: they came faster than they could be "
+                "written",
+                (unsigned long long)tracefs_lost(s->tracefs));
+    tracefs_close(s->tracefs);
     code_close(s->code);
 }
 

@@ -15,7 +15,12 @@
 #define SMP_MAX   64
 #define TRACE_MAX 4
 
-enum trace_kind { TRACE_EXITS, TRACE_SUMMARY };
+enum trace_kind {
+    TRACE_EXITS,
+    TRACE_SUMMARY,
+    TRACE_KERNEL, /* the exits, and KVM's own events between them */
+    TRACE_SETUP   /* the ioctls that make the VM */
+};
 enum trace_format { TRACE_TEXT, TRACE_JSONL };
 
 struct trace_option {

@@ -13,7 +13,8 @@ struct choice {
     unsigned value;
 };
 
-static const struct choice kinds[] = {{"exits", TRACE_EXITS}, {"summary", TRACE_SUMMARY}};
+static const struct choice kinds[] = {
+    {"exits", TRACE_EXITS}, {"summary", TRACE_SUMMARY}, {"kernel", TRACE_KERNEL}};
 
 static const struct choice formats[] = {{"text", TRACE_TEXT}, {"jsonl", TRACE_JSONL}};
 
@@ -50,11 +51,10 @@ static int set_kind(struct option_parser *parser, const char *value)
     if (near.best[0])
         return option_error(parser, "there is no trace %s; did you mean %s?", QUOTE(value),
                             near.best);
-    return option_error(
-        parser,
-        "there is no trace %s; kvmlens traces VM exits (exits, summary), not QEMU's "
-        "events",
-        QUOTE(value));
+    return option_error(parser,
+                        "there is no trace %s; kvmlens traces VM exits (exits, summary, kernel), "
+                        "not QEMU's events",
+                        QUOTE(value));
 }
 
 static int set_format(struct option_parser *parser, const char *value)
@@ -85,7 +85,7 @@ static int set_filter(struct option_parser *parser, const char *value)
 }
 
 const struct property trace_properties[] = {
-    {"enable", "exits|summary", "What to trace.", set_kind},
+    {"enable", "exits|summary|kernel", "What to trace.", set_kind},
     {"file", "PATH", "Where to (default: stderr).", set_file},
     {"format", "text|jsonl", "In which form (default: text); jsonl is one JSON object a line.",
      set_format},
@@ -107,7 +107,7 @@ int option_trace(struct option_parser *parser, char *argument)
     if (parser->options->mode != MODE_RUN)
         return 0;
     if (!parser->trace_kind_given)
-        return option_error(parser, "what to trace is missing: exits or summary");
+        return option_error(parser, "what to trace is missing: exits, summary or kernel");
     if (current_trace(parser)->kind == TRACE_SUMMARY && current_trace(parser)->format != TRACE_TEXT)
         return option_error(parser, "a summary is text; the other formats are for exits");
     parser->options->trace_count++;

@@ -3,6 +3,8 @@
  */
 #include "vm.h"
 
+#include "trace/trace.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -89,6 +91,8 @@ static void *vcpu_thread(void *opaque)
 
     snprintf(name, sizeof name, "vcpu %u", vcpu->index);
     pthread_setname_np(pthread_self(), name); /* for top -H, gdb and perf */
+    if (vcpu->vm->trace)
+        trace_vcpu_starts(vcpu->vm->trace, vcpu->index);
     if (create_and_wait(vcpu))
         vcpu_run(vcpu);
     return NULL;

@@ -55,8 +55,8 @@ static void what_and_where(void **state)
     assert_refused("-trace exit", "'exit'|did you mean exits");
     assert_refused("-trace sumary", "summary");
     assert_refused("-trace kvm_*", "'kvm_*'|QEMU's");
-    assert_refused("-trace file=x", "exits or summary");
-    assert_refused("-trace exits -trace file=x", "exits or summary");
+    assert_refused("-trace file=x", "exits, summary");
+    assert_refused("-trace exits -trace file=x", "exits, summary");
     assert_refused("-trace exits,file=", "empty");
     assert_refused("-trace exits,events=x", "QEMU has");
 }

@@ -248,7 +248,7 @@ static void events_of_kvm(void **state)
                                 .text = "IRQ 0x30"};
 
     (void)state;
-    assert_line(event, "     1.234   2 kvm_inj_virq  IRQ 0x30");
+    assert_line(event, "     1.234   2 kvm_inj_virq        IRQ 0x30");
     event.raw_name = "kvm_exit";
     event.text = NULL;
     event.vcpu = TRACE_NO_VCPU;

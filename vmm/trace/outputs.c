@@ -17,6 +17,8 @@ static struct trace_sink *make_sink(const struct trace_option *option, int fd, b
     case TRACE_SUMMARY:
         return trace_summary_sink(fd, colour);
     case TRACE_EXITS:
+    case TRACE_KERNEL:
+    case TRACE_SETUP:
         break;
     }
     switch (option->format) {
@@ -28,9 +30,25 @@ static struct trace_sink *make_sink(const struct trace_option *option, int fd, b
     return trace_text_sink(fd, colour);
 }
 
+/* True if OPTION asks for each exit. */
+static bool shows_exits(const struct trace_option *option)
+{
+    return option->kind == TRACE_EXITS || option->kind == TRACE_KERNEL;
+}
+
+/* True if EVENT is of the kind that OPTION asks for. */
+static bool wants(const struct trace_option *option, const struct trace_event *event)
+{
+    bool call = event->kind == VM_EXIT_NOTE && event->text;
+
+    if (event->kind == VM_EXIT_KERNEL)
+        return option->kind == TRACE_KERNEL;
+    return (option->kind == TRACE_SETUP) == call;
+}
+
 bool output_wants_registers(const struct trace_option *option)
 {
-    return option->kind == TRACE_EXITS && option->format != TRACE_TEXT;
+    return shows_exits(option) && option->format != TRACE_TEXT;
 }
 
 int output_open(struct output *output, const struct trace_option *option, struct error *err)
@@ -38,7 +56,7 @@ int output_open(struct output *output, const struct trace_option *option, struct
     bool colour = !option->file && log_colour(stderr);
 
     *output = (struct output){.option = option, .fd = STDERR_FILENO};
-    output->in_step = option->kind == TRACE_EXITS && option->format == TRACE_TEXT && !option->file;
+    output->in_step = shows_exits(option) && option->format == TRACE_TEXT && !option->file;
     if (option->file) {
         /* Appending lets two traces go to one file without overwriting each other. */
         output->fd = open(option->file,
@@ -77,7 +95,10 @@ void outputs_begin(struct trace *trace)
 {
     for (unsigned i = 0; i < trace->outputs; i++) {
         struct output *output = &trace->output[i];
-        note_result(trace, output, output->sink->ops->begin(output->sink, &trace->header));
+        struct trace_header header = trace->header;
+
+        header.kernel = header.kernel && output->option->kind == TRACE_KERNEL;
+        note_result(trace, output, output->sink->ops->begin(output->sink, &header));
     }
     outputs_flush(trace);
 }
@@ -86,6 +107,8 @@ void outputs_item(struct trace *trace, const struct trace_item *item)
 {
     for (unsigned i = 0; i < trace->outputs; i++) {
         struct output *output = &trace->output[i];
+        if (!wants(output->option, item->event))
+            continue;
         if (!filter_match(&output->option->filter, item))
             output->filtered++;
         else if (output->error == 0)

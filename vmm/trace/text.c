@@ -220,9 +220,11 @@ static void put_note(struct line *line, const struct trace_item *item)
         snprintf(vcpu, sizeof(vcpu), "%u", event->vcpu);
     put(line, " %3s", vcpu);
     if (event->kind == VM_EXIT_KERNEL) {
-        put_column(line, DIM, 10, item->kind);
+        put_column(line, DIM, 18, item->kind);
         put(line, "  %s%s%s", line->colour ? DIM : "", event->text ? event->text : "",
             line->colour ? PLAIN : "");
+        if (item->symbol)
+            put(line, "  %s+0x%" PRIx64, item->symbol, item->symbol_offset);
         return;
     }
     put_column(line, DIM, 10, item->kind);

@@ -35,6 +35,14 @@ bool trace_wants_registers(const struct trace *trace)
     return false;
 }
 
+void trace_vcpu_starts(struct trace *trace, unsigned vcpu)
+{
+    struct trace_source *kernel = trace->config.kernel;
+
+    if (kernel)
+        kernel->vcpu_starts(kernel, vcpu);
+}
+
 /* --- the threads that make events --------------------------------------------------------------- */
 
 static void copy_event(struct trace_event *to, const struct trace_event *from)

@@ -12,19 +12,12 @@
 #include "../options.h"
 #include "code.h"
 #include "item.h"
+#include "source.h"
 
 #include <stdbool.h>
 #include <stdint.h>
 
 struct trace;
-
-/* Events that do not come through a ring: the kernel's. Called by the writer's thread alone. */
-struct trace_source {
-    /* The oldest event, or NULL. Its times count from ZERO_NS of CLOCK_MONOTONIC; it is valid until
-     * release(). */
-    const struct trace_event *(*peek)(struct trace_source *source, uint64_t zero_ns);
-    void (*release)(struct trace_source *source);
-};
 
 /* All is borrowed for the life of the trace. */
 struct trace_config {
@@ -48,6 +41,9 @@ uint64_t trace_now(const struct trace *trace);
 
 /* True if an output shows the guest's registers: then its events should have them. */
 bool trace_wants_registers(const struct trace *trace);
+
+/* From the thread of VCPU, before it does anything: the kernel's events are told apart by thread. */
+void trace_vcpu_starts(struct trace *trace, unsigned vcpu);
 
 /* Records EVENT: from the thread of event->vcpu; or, with TRACE_NO_VCPU, from any thread with the
  * device lock held. Never blocks; what finds no room is dropped and counted. */

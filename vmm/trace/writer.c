@@ -18,11 +18,12 @@ static uint64_t done_at(const struct trace_event *event)
     return event->start_ns + event->guest_ns + event->vmm_ns;
 }
 
-/* The oldest record of all, and the lane that it is in; NULL for the kernel's. */
-static const struct trace_event *oldest(struct trace *trace, struct lane **lane)
+/* The oldest record of all, and the lane that it is in; NULL for the kernel's. None before UPTO_NS is
+ * missed. */
+static const struct trace_event *oldest(struct trace *trace, uint64_t upto_ns, struct lane **lane)
 {
     struct trace_source *kernel = trace->config.kernel;
-    const struct trace_event *best = kernel ? kernel->peek(kernel, trace->zero_ns) : NULL;
+    const struct trace_event *best = kernel ? kernel->peek(kernel, trace->zero_ns, upto_ns) : NULL;
 
     *lane = NULL;
     for (unsigned i = 0; i < trace->lanes; i++) {
@@ -40,7 +41,9 @@ static void show(struct trace *trace, const struct trace_event *event)
     char remark[TRACE_REMARK_MAX];
     struct trace_item item;
     const struct code_place *place =
-        event->kind == VM_EXIT_NOTE ? NULL : code_find(trace->config.code, event);
+        event->kind == VM_EXIT_NOTE || (event->kind == VM_EXIT_KERNEL && event->rip == 0)
+            ? NULL
+            : code_find(trace->config.code, event);
 
     trace_item_make(&item, event, place, remark);
     outputs_item(trace, &item);
@@ -52,7 +55,7 @@ static void drain(struct trace *trace, uint64_t upto_ns)
     const struct trace_event *event;
     struct lane *lane;
 
-    while ((event = oldest(trace, &lane)) && done_at(event) < upto_ns) {
+    while ((event = oldest(trace, upto_ns, &lane)) && done_at(event) < upto_ns) {
         show(trace, event);
         /* A record goes back after its line is out: somebody may wait for it. */
         if (atomic_load_explicit(&trace->in_step, memory_order_relaxed))
