@@ -195,9 +195,11 @@ static void print_trace(void)
                   "device said of it. Work outside of exits is told in lines called note.",
                   INDENT);
     printf("-trace summary[,file=PATH][,filter=EXPR]\n");
-    print_wrapped("At the end, for each kind of exit and each device register: count, share, "
-                  "total, mean, p50, p99 and maximum.",
-                  INDENT);
+    print_wrapped(
+        "At the end, for each kind of exit and each device register: count, share, "
+        "total, mean, p50, p95, p99 and maximum; the guest's hot symbols, the split of wall "
+        "time, KVM's own count.",
+        INDENT);
     printf("-trace kernel[,file=PATH]\n");
     print_wrapped(
         "Each VM exit, and between them what never leaves the kernel: the events kvm:* of "

@@ -51,8 +51,12 @@ def summary(binary):
     """1000 writes to the POST port are counted as such."""
     ended = boot(binary, "run=bench+1000,poweroff", options=("-trace", "summary"))
     expect_status(ended, POWEROFF)
-    expect_text(ended.err, r"exits  share  total   mean    p50    p99    max", ended)
+    expect_text(ended.err, r"exits  share  total  mean   p50   p95   p99   max", ended)
     expect_text(ended.err, r"^post .*, out +1000 ", ended)
+    expect_text(ended.err, r"^command_bench +1000 ", ended)
+    expect_text(ended.err, r"^Wall time: guest and KVM \d", ended)
+    expect_text(ended.err, r"in-kernel irqchip", ended)
+    expect(max(map(len, ended.err.splitlines())) <= 120, "expected 120 columns at the most", ended)
 
 
 @case("kvm", "trace: a ROM has no symbols")

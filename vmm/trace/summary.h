@@ -1,10 +1,10 @@
 /*
- * summary.h: where the exits went, added up by kind of exit and by device register.
+ * summary.h: where the exits went, added up by kind of exit, by device register and by guest symbol.
  */
 #ifndef KVMLENS_TRACE_SUMMARY_H
 #define KVMLENS_TRACE_SUMMARY_H
 
-#include "event.h"
+#include "item.h"
 
 #include <stddef.h>
 #include <stdint.h>
@@ -15,11 +15,13 @@ struct summary;
 struct summary *summary_create(void);
 void summary_destroy(struct summary *summary);
 
-/* Counts EVENT in (notes are no exits), in constant time and without allocating. */
-void summary_add(struct summary *summary, const struct trace_event *event);
+/* Counts ITEM in (notes are no exits; KVM's events are counted apart), in constant time and without
+ * allocating. */
+void summary_add(struct summary *summary, const struct trace_item *item);
 
-/* The report as text, WALL_NS after the start. The caller frees it; NULL: out of memory. *LEN gets
+/* The report as text, at most 120 columns wide. The caller frees it; NULL: out of memory. *LEN gets
  * its length in bytes. */
-char *summary_text(const struct summary *summary, uint64_t wall_ns, size_t *len);
+char *summary_text(const struct summary *summary, const struct trace_header *header,
+                   const struct trace_footer *footer, bool colour, size_t *len);
 
 #endif

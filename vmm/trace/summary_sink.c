@@ -11,20 +11,21 @@
 
 struct summary_sink {
     struct trace_sink sink;
+    struct trace_header header;
+    bool colour;
     struct summary *summary;
     struct trace_buffer out;
 };
 
 static int summary_begin(struct trace_sink *sink, const struct trace_header *header)
 {
-    (void)sink;
-    (void)header;
+    ((struct summary_sink *)sink)->header = *header;
     return 0;
 }
 
 static int summary_item(struct trace_sink *sink, const struct trace_item *item)
 {
-    summary_add(((struct summary_sink *)sink)->summary, item->event);
+    summary_add(((struct summary_sink *)sink)->summary, item);
     return 0;
 }
 
@@ -32,7 +33,7 @@ static int summary_end(struct trace_sink *base, const struct trace_footer *foote
 {
     struct summary_sink *sink = (struct summary_sink *)base;
     size_t len;
-    char *text = summary_text(sink->summary, footer->wall_ns, &len);
+    char *text = summary_text(sink->summary, &sink->header, footer, sink->colour, &len);
 
     if (!text)
         return -ENOMEM;
@@ -63,9 +64,9 @@ struct trace_sink *trace_summary_sink(int fd, bool colour)
     };
     struct summary_sink *sink = calloc(1, sizeof(*sink));
 
-    (void)colour;
     if (!sink)
         return NULL;
+    sink->colour = colour;
     sink->sink.ops = &ops;
     sink->out.fd = fd;
     sink->summary = summary_create();
