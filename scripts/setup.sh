@@ -19,6 +19,7 @@ build|header Zydis/Zydis.h|libzydis-dev|zydis-devel|zydis|disassembles it
 build|header_tracefs|libtracefs-dev|libtracefs-devel|libtracefs|reads the kernel's own events of KVM (-trace kernel)
 build|header traceevent/event-parse.h|libtraceevent-dev|libtraceevent-devel|libtraceevent|the same
 build|header libfdt.h|libfdt-dev|libfdt-devel|dtc|describes the machine to the guest
+build|header jsmn.h|libjsmn-dev|jsmn-devel|jsmn|takes JSON apart (kvmlens report)
 build|header zlib.h|zlib1g-dev|zlib-devel|zlib|needed by libelf
 build|header slirp/libslirp.h|libslirp-dev|libslirp-devel|libslirp|the guest's network without root (-netdev user)
 nested|tool python3|python3|python3|python|drives the emulated machine

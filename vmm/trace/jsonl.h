@@ -45,6 +45,6 @@ int jsonl_next(struct jsonl_reader *reader, struct trace_item *item, struct erro
 const struct trace_footer *jsonl_footer(const struct jsonl_reader *reader);
 
 /* After the last item: what is missing in the file, as one line; NULL: nothing. */
-const char *jsonl_complaint(const struct jsonl_reader *reader);
+const char *jsonl_complaint(struct jsonl_reader *reader);
 
 #endif
