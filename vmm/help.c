@@ -46,6 +46,7 @@ static void print_options(void)
            "       kvmlens -bios FILE [OPTION]...     boot a ROM\n"
            "       kvmlens check                      can this host run guests?\n"
            "       kvmlens explain [NAME]             an exit or a device register in words\n"
+           "       kvmlens report FILE.jsonl [OPTION] a trace made before, in another form\n"
            "\n"
            "The options are spelled as QEMU's, with one dash or two; the machine is QEMU's\n"
            "microvm.\n");
@@ -189,7 +190,7 @@ static void print_objects(void)
 
 static void print_trace(void)
 {
-    printf("-trace exits[,file=PATH][,format=text|jsonl][,filter=EXPR]\n");
+    printf("-trace exits[,file=PATH][,format=text|jsonl|chrome][,filter=EXPR]\n");
     print_wrapped("Each VM exit as a line: time, vCPU, kind, address, size, data, device and "
                   "register, guest symbol, time in guest and KVM, time in kvmlens; and what the "
                   "device said of it. Work outside of exits is told in lines called note.",

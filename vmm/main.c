@@ -13,6 +13,7 @@
 #include "options.h"
 #include "report.h"
 #include "trace/explain.h"
+#include "trace/report_file.h"
 #include "trace/tracefs.h"
 
 #include <malloc.h>
@@ -296,6 +297,8 @@ int main(int argc, char **argv)
         return (int)doctor_run();
     case MODE_EXPLAIN:
         return (int)explain_run(s.options.explain);
+    case MODE_REPORT:
+        return (int)report_file_run(argc - 1, argv + 1);
     case MODE_RUN:
         break;
     }

@@ -72,6 +72,7 @@ static int stray_word(const char *word, struct error *err)
 
     suggest_offer(&near, "check");
     suggest_offer(&near, "explain");
+    suggest_offer(&near, "report");
     if (near.best[0])
         return error_set(err, STATUS_USAGE, "%s is no option; did you mean `kvmlens %s`?",
                          QUOTE(word), near.best);
@@ -174,6 +175,10 @@ int options_parse(struct options *options, int argc, char **argv, struct error *
     if (argc > 1 && strcmp(argv[1], "explain") == 0) {
         options->mode = MODE_EXPLAIN;
         return join_words(options->explain, sizeof(options->explain), argc - 2, argv + 2, err);
+    }
+    if (argc > 1 && strcmp(argv[1], "report") == 0) {
+        options->mode = MODE_REPORT;
+        return 0;
     }
     return parse_all(&parser, argc, argv);
 }

@@ -21,7 +21,7 @@ enum trace_kind {
     TRACE_KERNEL, /* the exits, and KVM's own events between them */
     TRACE_SETUP   /* the ioctls that make the VM */
 };
-enum trace_format { TRACE_TEXT, TRACE_JSONL };
+enum trace_format { TRACE_TEXT, TRACE_JSONL, TRACE_CHROME };
 
 struct trace_option {
     enum trace_kind kind;
@@ -36,6 +36,7 @@ enum run_mode {
     MODE_VERSION, /* -version */
     MODE_CHECK,   /* kvmlens check */
     MODE_EXPLAIN, /* kvmlens explain */
+    MODE_REPORT,  /* kvmlens report; its own words are report_file.h's */
 };
 
 /* Strings point into argv (or static storage): valid as long as argv is. */

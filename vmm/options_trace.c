@@ -16,7 +16,8 @@ struct choice {
 static const struct choice kinds[] = {
     {"exits", TRACE_EXITS}, {"summary", TRACE_SUMMARY}, {"kernel", TRACE_KERNEL}};
 
-static const struct choice formats[] = {{"text", TRACE_TEXT}, {"jsonl", TRACE_JSONL}};
+static const struct choice formats[] = {
+    {"text", TRACE_TEXT}, {"jsonl", TRACE_JSONL}, {"chrome", TRACE_CHROME}};
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
@@ -87,7 +88,9 @@ static int set_filter(struct option_parser *parser, const char *value)
 const struct property trace_properties[] = {
     {"enable", "exits|summary|kernel", "What to trace.", set_kind},
     {"file", "PATH", "Where to (default: stderr).", set_file},
-    {"format", "text|jsonl", "In which form (default: text); jsonl is one JSON object a line.",
+    {"format", "text|jsonl|chrome",
+     "In which form (default: text); jsonl is one JSON object a line, for kvmlens report and other "
+     "programs; chrome opens in ui.perfetto.dev.",
      set_format},
     {"filter", "EXPR",
      "Only the exits for which all terms hold, joined by +: " FILTER_SYNTAX ". Each may be negated "

@@ -235,8 +235,6 @@ static void count_exit(struct chrome_sink *sink, uint64_t end_ns)
 
 static char *put_source(char *at, const struct trace_item *item)
 {
-    char line[JSON_NUMBER_MAX + 1];
-
     if (item->symbol) {
         *at++ = ',';
         at = put_pair(at, "symbol", item->symbol, "");
@@ -247,8 +245,10 @@ static char *put_source(char *at, const struct trace_item *item)
     }
     if (item->file) {
         *at++ = ',';
-        *json_number(line, item->line) = '\0';
-        at = put_pair(at, "source", item->file, line);
+        at = put_pair(at, "source", item->file, "");
+        at[-1] = ':'; /* for the closing quote */
+        at = json_number(at, item->line);
+        *at++ = '"';
     }
     return at;
 }
@@ -354,8 +354,10 @@ static int put_kernel(struct chrome_sink *sink, const struct trace_item *item)
         snprintf(vcpu->kvm_exit, sizeof(vcpu->kvm_exit), "%s", event->text ? event->text : "");
         return 0;
     }
-    if (strcmp(item->kind, "kvm_entry") == 0 && vcpu->kvm_exit_ns != NO_TIME) {
+    if (vcpu->kvm_exit_ns != NO_TIME &&
+        (strcmp(item->kind, "kvm_entry") == 0 || strcmp(item->kind, "kvm_userspace_exit") == 0)) {
         char line[EVENT_MAX], *at;
+
         at = put_slice(sink, line, KVM, event->vcpu + 1, vcpu->kvm_exit_ns, event->start_ns,
                        &vcpu->kvm_end_ns);
         at = put_name(at, "kvm", "kvm_exit", "");

@@ -464,17 +464,20 @@ const char *jsonl_complaint(struct jsonl_reader *reader)
     char ending[160] = "", damaged[120] = "";
 
     if (reader->damaged > 0)
-        snprintf(damaged, sizeof(damaged), "; %llu damaged line%s passed over, the first is line %llu",
+        snprintf(damaged, sizeof(damaged),
+                 "; %llu damaged line%s passed over, the first is line %llu",
                  (unsigned long long)reader->damaged, reader->damaged == 1 ? " was" : "s were",
                  (unsigned long long)reader->first_damaged);
     if (!reader->ended)
-        snprintf(ending, sizeof(ending),
-                 "; the last line is missing: the run was killed or goes on, or the file was cut off");
+        snprintf(
+            ending, sizeof(ending),
+            "; the last line is missing: the run was killed or goes on, or the file was cut off");
     else if (reader->more)
         snprintf(ending, sizeof(ending), "; there is more behind the last line");
     if (!ending[0] && !damaged[0])
         return NULL;
-    snprintf(reader->complaint, sizeof(reader->complaint), "'%s' is not whole: shown are %llu events%s%s",
-             reader->name, (unsigned long long)reader->items, ending, damaged);
+    snprintf(reader->complaint, sizeof(reader->complaint),
+             "'%s' is not whole: shown are %llu events%s%s", reader->name,
+             (unsigned long long)reader->items, ending, damaged);
     return reader->complaint;
 }
