@@ -16,6 +16,7 @@
 #include "trace/report_file.h"
 #include "trace/tracefs.h"
 
+#include <errno.h>
 #include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -31,6 +32,7 @@ struct session {
     struct code *code;
     struct trace *trace;
     struct tracefs *tracefs; /* the kernel's events, or NULL */
+    struct kvm_stats stats;  /* of all VMs that have ended, if there is a trace */
     bool host_open;
     struct loop loop;
     struct signals signals;
@@ -181,6 +183,20 @@ static void close_host(struct session *s)
 
 /* --- the VM ------------------------------------------------------------------------------------- */
 
+/* KVM counts as well, also what the trace cannot see. */
+static void count_stats(struct session *s)
+{
+    int r = s->trace ? vm_add_stats(machine_vm(s->machine), &s->stats) : 0;
+
+    if (r == -ENOTTY || r == -EINVAL)
+        log_say("this KVM has no statistics (KVM_CAP_BINARY_STATS_FD, Linux 5.14); the trace ends "
+                "without its counts of exits");
+    else if (r < 0)
+        log_say("KVM's statistics: %s; the trace ends without them", strerror(-r));
+    if (r < 0)
+        s->stats.count = 0;
+}
+
 /* Builds the machine, runs it to its end and says what there is to say. */
 static enum status run_once(struct session *s, const struct machine_config *config, bool *again)
 {
@@ -196,6 +212,7 @@ static enum status run_once(struct session *s, const struct machine_config *conf
     int r = machine_run(s->machine, &end, &err);
 
     s->end = end.kind;
+    count_stats(s);
     *again = r == 0 && end.kind == VM_END_RESET && !s->options.no_reboot;
     /* The last machine is left to the end of the process: while a VM's memory is still mapped, KVM
      * takes several times as long to take it down (it waits for readers of the MMU notifiers). */
@@ -248,6 +265,12 @@ static void finish_trace(struct session *s, enum status status)
     struct trace_footer footer = {.end = vm_end_name(s->end), .status = (int)status};
     struct error err;
 
+    for (; footer.stat_count < s->stats.count && footer.stat_count < TRACE_STATS_MAX;
+         footer.stat_count++) {
+        unsigned i = footer.stat_count;
+
+        footer.stat[i] = (struct trace_stat){s->stats.stat[i].name, s->stats.stat[i].value};
+    }
     if (trace_finish(s->trace, &footer, &err) < 0)
         fail(&err);
     if (footer.dropped > 0)

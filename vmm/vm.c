@@ -180,3 +180,13 @@ void vm_stop(struct vm *vm)
         vm->vcpu[i].started = false;
     }
 }
+
+int vm_add_stats(const struct vm *vm, struct kvm_stats *stats)
+{
+    int r = kvm_vm_add_stats(vm->kvm, stats);
+
+    for (unsigned i = 0; r == 0 && i < vm->vcpu_count; i++)
+        if (vm->vcpu[i].kvm)
+            r = kvm_vcpu_add_stats(vm->vcpu[i].kvm, stats);
+    return r;
+}

@@ -113,6 +113,9 @@ void vm_end(struct vm *vm, const struct vm_end *end);
 /* "power-off", "crash", ...; static. */
 const char *vm_end_name(enum vm_end_kind kind);
 
+/* Adds KVM's counters of the VM and of all vCPUs. 0 or -errno, as kvm_vm_add_stats(). */
+int vm_add_stats(const struct vm *vm, struct kvm_stats *stats);
+
 /* Makes every vCPU leave the guest (or give up waiting for it) and its thread end. Not from a
  * vCPU's thread, and without the device lock. */
 void vm_stop(struct vm *vm);

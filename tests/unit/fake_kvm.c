@@ -38,6 +38,20 @@ void kvm_vm_destroy(struct kvm_vm *vm)
     free(vm);
 }
 
+int kvm_vm_add_stats(const struct kvm_vm *vm, struct kvm_stats *stats)
+{
+    (void)vm;
+    (void)stats;
+    return -ENOTTY;
+}
+
+int kvm_vcpu_add_stats(const struct kvm_vcpu *vcpu, struct kvm_stats *stats)
+{
+    (void)vcpu;
+    (void)stats;
+    return -ENOTTY;
+}
+
 int kvm_vm_create_irqchip(struct kvm_vm *vm, bool pit)
 {
     (void)pit;

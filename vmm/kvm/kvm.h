@@ -75,6 +75,23 @@ int kvm_vcpu_set_state(struct kvm_vcpu *vcpu, const struct cpu_state *state);
 enum vcpu_activity { VCPU_RUNS, VCPU_HALTED, VCPU_WAITS_FOR_SIPI };
 int kvm_vcpu_get_activity(struct kvm_vcpu *vcpu, enum vcpu_activity *activity);
 
+#define KVM_STATS_MAX     128
+#define KVM_STAT_NAME_MAX 48 /* with its NUL */
+
+/* Counters of KVM's own: "exits", "io_exits", "halt_exits", ... Zero-initialise. */
+struct kvm_stats {
+    unsigned count;
+    struct {
+        char name[KVM_STAT_NAME_MAX];
+        uint64_t value;
+    } stat[KVM_STATS_MAX];
+};
+
+/* Add the counters of a VM, or of a vCPU, to *STATS, by name. At any time, from any thread. -ENOTTY
+ * or -EINVAL: this KVM has none (KVM_CAP_BINARY_STATS_FD). */
+int kvm_vm_add_stats(const struct kvm_vm *vm, struct kvm_stats *stats);
+int kvm_vcpu_add_stats(const struct kvm_vcpu *vcpu, struct kvm_stats *stats);
+
 enum kvm_backend { KVM_BACKEND_VMX, KVM_BACKEND_SVM, KVM_BACKEND_SOFTWARE, KVM_BACKEND_UNKNOWN };
 
 /* Which backend /dev/kvm seems to have, from the loaded modules and the processor's flags. */
