@@ -153,12 +153,16 @@ def time_to_first_record(binary):
         return time.monotonic() - begin
 
 
-@case("kvm", "disk: killed at 50 moments, nothing flushed is lost", asan=False)
-def killed(binary):
+@case("kvm", "disk: killed at 50 moments, nothing flushed is lost (1 of 5)", seed=1, asan=False)
+@case("kvm", "disk: killed at 50 moments, nothing flushed is lost (2 of 5)", seed=2, asan=False)
+@case("kvm", "disk: killed at 50 moments, nothing flushed is lost (3 of 5)", seed=3, asan=False)
+@case("kvm", "disk: killed at 50 moments, nothing flushed is lost (4 of 5)", seed=4, asan=False)
+@case("kvm", "disk: killed at 50 moments, nothing flushed is lost (5 of 5)", seed=5, asan=False)
+def killed(binary, seed):
     """The guest writes a record, flushes, and says so; after SIGKILL the image has all it said."""
-    chance = random.Random(50)
+    chance = random.Random(seed)
     total, shortest = 0, time_to_first_record(binary)
-    for _ in range(50):
+    for _ in range(10):
         with scratch() as folder:
             path = image(folder, 8 * MIB)
             command = guest_command(binary, append=f"run=blk+log+{LOG_SECTOR}+16000", options=drive(path))
@@ -169,4 +173,4 @@ def killed(binary):
                 expect(guest.returncode == -signal.SIGKILL, f"the guest ended by itself: {guest.returncode}")
                 said.seek(0)
                 total += flushed_and_there(text(said.read()), path)
-    expect(total > 50, f"the guest flushed {total} records in all: too few to tell anything")
+    expect(total > 10, f"the guest flushed {total} records in all: too few to tell anything")
