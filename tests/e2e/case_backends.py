@@ -1,11 +1,12 @@
 """What differs between the backends: docs/backends.md says it, and here each of its cells is tried."""
+import json
 import re
 import subprocess
 
 from backend import TABLE, kvm_column, rows
 from guests import DONE, build
 from harness import (CRASH, DEBUG_EXIT, KVM_FAIL, POWEROFF, QEMU, TIMEOUT, Failed, Skip, boot, case, expect,
-                     expect_status, expect_text, run)
+                     expect_status, expect_text, run, scratch)
 
 EXCEPTIONS = {6: "#UD", 13: "#GP", 14: "#PF"}
 
@@ -109,14 +110,20 @@ for _key, _code in GUESTS.items():
 
 
 def rip_after(binary, name, code, length):
-    ended = boot(binary, kernel=image("long", code), options=(*DEBUG_EXIT, "-trace", "exits"))
-    expect_status(ended, DONE << 1 | 1)
-    # The last exit but the one of isa-debug-exit; its code column is a symbol, with an offset but for 0.
-    lines = [line for line in ended.err.splitlines() if re.search(r"\b(in|out|read|write)\b.*\baccess(\+0x|$)", line)]
-    expect(lines, "expected an exit at the label access", ended)
-    found = {"access": "at it", f"access+{length:#x}": "behind it"}.get(lines[0].split()[-1], lines[0])
-    expect(found == table()[("long", name)][backend()], f"{TABLE} says: {table()[('long', name)][backend()]}; "
-           f"found: {found}", ended)
+    kernel = image("long", code)
+    symbols = run(["nm", kernel]).out
+    access = int(re.search(r"^([0-9a-f]+) . access$", symbols, re.M)[1], 16)
+    with scratch() as folder:
+        trace = f"{folder}/trace"
+        ended = boot(binary, kernel=kernel, options=(*DEBUG_EXIT, "-trace", f"exits,format=jsonl,file={trace}"))
+        expect_status(ended, DONE << 1 | 1)
+        with open(trace, encoding="utf-8") as file:
+            exits = [json.loads(line) for line in file]
+    # The exit before that of isa-debug-exit; between header and footer of the file.
+    rip = int([item for item in exits if "rip" in item][-2]["rip"], 16)
+    found = {access: "at it", access + length: "behind it"}.get(rip, f"{rip:#x}")
+    wanted = table()[("long", name)][backend()]
+    expect(found == wanted, f"{TABLE} says: {wanted}; found: {found}", ended)
 
 
 for _name, (_code, _length) in ACCESSES.items():
