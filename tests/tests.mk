@@ -95,7 +95,11 @@ $(BENCH)/%.rom: tests/bench/%.S tests/bench/rom.ld | build/.setup-build
 	@$(say) ROM $@
 	@mkdir -p $(@D)
 	$(Q)$(CC) -m32 -nostdlib -no-pie -Wl,--build-id=none,--oformat=binary,-T,tests/bench/rom.ld $< -o $@
-bench: all $(BENCH)/floor $(BENCH)/measure $(patsubst tests/bench/%.S,$(BENCH)/%.rom,$(wildcard tests/bench/*.S)) | build/.setup-test
+$(BENCH)/trace_path: build/obj/tests/bench/trace_path.o build/obj/libcore.a build/.libs
+	@$(say) LINK $@
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(obj_FLAGS) -pthread $(filter %.o %.a,$^) $$(cat build/.libs) -o $@
+bench: all $(BENCH)/floor $(BENCH)/measure $(BENCH)/trace_path $(patsubst tests/bench/%.S,$(BENCH)/%.rom,$(wildcard tests/bench/*.S)) | build/.setup-test
 	tests/bench/bench $(if $(filter 1,$(STRICT)),--strict)
 	tests/bench/virtio $(if $(filter 1,$(STRICT)),--strict)
 

@@ -114,8 +114,8 @@ static void make_header(struct trace *trace)
              host->machine);
     trace->zero_ns = clock_ns(CLOCK_MONOTONIC) - 1; /* so that no event begins at 0, "not timed" */
     trace->header = (struct trace_header){
-        .command = trace->config.command,
-        .guest = trace->config.guest,
+        .command = trace->config.command ? trace->config.command : "",
+        .guest = trace->config.guest ? trace->config.guest : "",
         .host = trace->host_text,
         .backend = backend[kvm_backend()],
         .started_ns = clock_ns(CLOCK_REALTIME),

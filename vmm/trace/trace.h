@@ -26,7 +26,7 @@ struct trace_config {
     unsigned vcpus;
     struct code *code;           /* or NULL */
     struct trace_source *kernel; /* or NULL */
-    const char *command, *guest; /* for the header (item.h) */
+    const char *command, *guest; /* for the header (item.h); NULL: "" */
     uint32_t ring_capacity;      /* records, a power of two; 0: TRACE_RING_CAPACITY */
 };
 
