@@ -11,6 +11,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -78,6 +79,19 @@ static inline unsigned count_of(const char *text, const char *part)
     for (; (text = strstr(text, part)) != NULL; text += strlen(part))
         count++;
     return count;
+}
+
+/* SUMMARY has a row NAME with COUNT exits, which are all of them. */
+static inline void assert_summary_row(const char *summary, const char *name, unsigned count)
+{
+    const char *row = strstr(summary, name);
+    unsigned found = 0;
+    double share = 0;
+
+    assert_non_null(row);
+    assert_int_equal(sscanf(row + strlen(name), "%u %lf%%", &found, &share), 2);
+    assert_int_equal(found, count);
+    assert_int_equal(share, 100);
 }
 
 struct reader {
