@@ -137,24 +137,48 @@ int property_set(struct option_parser *parser, const struct property *table, con
     return 0;
 }
 
+/* QEMU's old spelling of a switch, which its -machine has no more: NAME is NAME=on, and noNAME is
+ * NAME=off. Its value, or NULL. */
+static const char *switch_alone(const struct option_parser *parser, const struct property *table,
+                                char **name)
+{
+    if (strcmp(parser->def->name, "machine") == 0)
+        return NULL;
+    for (const struct property *p = table; p->name; p++) {
+        if (!p->values || !(is_one_of("on", p->values) || is_one_of("off", p->values)))
+            continue;
+        if (strcmp(*name, p->name) == 0)
+            return "on";
+        if (strncmp(*name, "no", 2) == 0 && strcmp(*name + 2, p->name) == 0) {
+            *name += 2;
+            return "off";
+        }
+    }
+    return NULL;
+}
+
 int properties_parse(struct option_parser *parser, const struct property *table,
                      const char *implied, const char *topic, char *argument)
 {
     char *rest = argument;
 
     while (rest) {
-        char *name = take_item(&rest), *value = strchr(name, '=');
+        char *name = take_item(&rest), *equals = strchr(name, '=');
+        const char *value = NULL;
 
         if (topic && (strcmp(name, "help") == 0 || strcmp(name, "?") == 0))
             return option_help(parser, topic);
         if (!*name)
             return option_error(parser, "an argument or property is missing: %s",
                                 parser->def->argument);
-        if (value) {
-            *value++ = '\0';
+        if (equals) {
+            *equals = '\0';
+            value = equals + 1;
         } else if (implied) {
             value = name;
             name = (char *)(uintptr_t)implied;
+        } else {
+            value = switch_alone(parser, table, &name);
         }
         if (property_set(parser, table, topic, name, value) < 0)
             return -1;

@@ -22,8 +22,8 @@ static const struct {
     {"USB", "usb usbdevice"},
     {"Xen mode", "xen-attach xen-domid xen-domid-restrict"},
     {"boot order", "boot"},
-    {"disks", "blockdev cdrom fda fdb hdc hdd iscsi mtdblock no-fd-bootchk sd snapshot "
-              "win2k-hack"},
+    {"CD-ROM, floppy or IDE drives", "cdrom fda fdb hdc hdd no-fd-bootchk win2k-hack"},
+    {"layers of block devices; -drive has raw images", "blockdev iscsi mtdblock sd snapshot"},
     {"display", "full-screen k portrait rotate spice vnc"},
     {"file sharing", "fsdev virtfs"},
     {"flash memory", "pflash"},

@@ -113,6 +113,6 @@ const struct option_def option_table[] = {
     {GROUP_IGNORED, "parallel", NULL, "none", "There is no parallel port.", option_none,
      "parallel port"},
     {GROUP_IGNORED, "net", NULL, "none", "There is no default network to leave out.", option_none,
-     "network"},
+     "such network (-netdev and -nic make one)"},
     {0},
 };

@@ -260,7 +260,7 @@ static void test_unknown(void **state)
     assert_refused("-qqqqq", "'-qqqqq'|kvmlens -h");
     assert_refused("-m=64", "-m '64'");
     assert_refused("--smp=2", "-smp '2'");
-    assert_refused("-blockdev file=x", "QEMU has this option|no disks");
+    assert_refused("-blockdev file=x", "QEMU has this option|-drive");
     assert_refused("--virtfs local,id=n", "QEMU has this option|no file sharing");
     assert_refused("-uuid 1", "QEMU has this option, kvmlens has not");
     assert_refused("-S", "QEMU has this option|no monitor");

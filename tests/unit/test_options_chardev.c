@@ -113,6 +113,16 @@ static void test_chardev(void **state)
     assert_true(!o.devices.chardev[1].signals && o.devices.chardev[1].escape);
     assert_true(parsed("-bios r -chardev file,id=a,path=p,append=on").devices.chardev[0].append);
     assert_true(parsed("-bios r -chardev socket,id=a,path=p,server=on").devices.chardev[0].wait);
+
+    /* As QEMU spelt switches, and most of what is written about it still does. */
+    struct chardev_option old =
+        parsed("-bios r -chardev socket,id=a,path=p,server,nowait").devices.chardev[0];
+
+    assert_false(old.wait);
+    assert_true(parsed("-bios r -chardev socket,id=a,path=p,server,wait").devices.chardev[0].wait);
+    assert_refused("-chardev socket,id=a,path=p,noserver", "server=on");
+    assert_refused("-chardev socket,id,path=p", "id needs a value");
+    assert_refused("-chardev socket,id=a,nopath", "'nopath'");
     parsed("-bios r -chardev backend=null,id=a,mux=off");
     assert_int_equal(parsed("-chardev help").mode, MODE_HELP);
     /* The chardev may come after the serial port that goes there. */
