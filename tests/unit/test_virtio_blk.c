@@ -340,6 +340,24 @@ static void errors_of_the_backend_reach_the_driver(void **state)
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
+/* What a driver leaves room for, and nothing is written to, is not said to be written. */
+static void room_that_is_not_filled_does_not_count(void **state)
+{
+    struct blk_bench *b = *state;
+    static const uint8_t data[512] = {1};
+    struct virtq_used_elem elem;
+    struct asked asked = ask(b, VIRTIO_BLK_T_FLUSH, 0, NULL, 0, 512);
+
+    finish_all(b);
+    assert_true(bench_used(&b->bench, 0, &elem));
+    assert_int_equal(elem.id, asked.head);
+    assert_int_equal(elem.len, 0);
+    ask(b, VIRTIO_BLK_T_OUT, 0, data, 512, 512);
+    finish_all(b);
+    assert_true(bench_used(&b->bench, 0, &elem));
+    assert_int_equal(elem.len, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -354,6 +372,7 @@ int main(void)
         TEST(other_types_are_unsupported),
         TEST(malformed_chains_break_the_device),
         TEST(errors_of_the_backend_reach_the_driver),
+        TEST(room_that_is_not_filled_does_not_count),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

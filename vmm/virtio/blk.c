@@ -121,12 +121,13 @@ static void release(struct virtio_blk *blk, struct blk_request *request)
     blk->free = request;
 }
 
-/* Bytes of the writable part that are known to be written, from its first one on (2.7.8.2). */
+/* Bytes of the writable part that are known to be written, from its first one on (2.7.8.2): the
+ * status is one of them if it follows at once. */
 static uint32_t written(const struct blk_request *request, uint8_t status)
 {
-    if (request->data_bytes == 0)
-        return 1;
-    return status == VIRTIO_BLK_S_OK ? request->data_bytes + 1 : 0;
+    uint32_t data = status == VIRTIO_BLK_S_OK ? request->data_bytes : 0;
+
+    return data == request->room ? data + 1 : data;
 }
 
 /* A request that ends without the backend. */
@@ -248,6 +249,7 @@ static void transfer(struct virtio_blk *blk, struct blk_request *request, bool w
         return;
     }
     memcpy(request->iov, chain->iov + (write ? 0 : chain->readable), count * sizeof(struct iovec));
+    request->data_bytes = write ? 0 : bytes;
     request->block.op = write ? BLOCK_WRITE : BLOCK_READ;
     request->block.offset = sector * VIRTIO_BLK_SECTOR;
     request->block.bytes = bytes;
@@ -307,8 +309,7 @@ static void tell_id(struct virtio_blk *blk, struct blk_request *request)
 
     virtio_remark(&blk->dev, "get id, %llu bytes", bytes, 0, 0);
     virtq_write(&blk->chain, 0, blk->serial, told);
-    if (told < bytes)
-        request->data_bytes = told - 1; /* the status does not follow at once, and is not counted */
+    request->data_bytes = told;
     finish(blk, request, VIRTIO_BLK_S_OK);
 }
 
@@ -374,7 +375,8 @@ static bool take(struct virtio_device *dev, unsigned queue, struct virtq_chain *
     request->status = status_byte(chain);
     virtq_trim_readable(chain, sizeof(header));
     virtq_trim_writable_end(chain, 1);
-    request->data_bytes = chain->writable_bytes;
+    request->room = chain->writable_bytes;
+    request->data_bytes = 0;
     begin(blk, request, &header);
     return true;
 }

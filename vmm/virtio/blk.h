@@ -17,7 +17,8 @@ struct blk_request {
     struct block_request block; /* first: the backend hands this back */
     struct blk_request *next_free;
     uint16_t head;
-    uint32_t data_bytes; /* written to the guest if all goes well, without the status */
+    uint32_t room;       /* writable bytes in front of the status */
+    uint32_t data_bytes; /* of them, those that are written if all goes well */
     uint8_t *status;     /* in guest memory */
     struct iovec iov[VIRTQ_IOV_MAX];
 };
