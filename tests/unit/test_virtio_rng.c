@@ -229,9 +229,41 @@ static void a_source_that_has_none_says_when_it_has(void **state)
     unlink(path);
 }
 
+static void a_pipe_waits_for_its_first_writer(void **state)
+{
+    char path[] = "/tmp/kvmlens-test-XXXXXX";
+    struct rng_source_option option = {.id = "r", .filename = path};
+    struct rng_source *source;
+    struct loop loop;
+    struct error err;
+    uint8_t bytes[8];
+
+    (void)state;
+    close(mkstemp(path));
+    unlink(path);
+    assert_int_equal(mkfifo(path, 0600), 0);
+    assert_int_equal(loop_init(&loop), 0);
+    assert_int_equal(rng_source_open(&source, &loop, &option, &err), 0);
+    rng_source_connect(source, come, &loop);
+    assert_int_equal(rng_source_read(source, bytes, sizeof bytes), 0);
+
+    int writer = open(path, O_WRONLY | O_NONBLOCK);
+
+    assert_int_equal(write(writer, "abc", 3), 3);
+    alarm(10);
+    assert_int_equal(loop_run(&loop, &lock), 0);
+    alarm(0);
+    assert_int_equal(rng_source_read(source, bytes, sizeof bytes), 3);
+    close(writer);
+    rng_source_close(source);
+    loop_close(&loop);
+    unlink(path);
+}
+
 static void a_source_that_cannot_be_opened_is_said(void **state)
 {
     const struct rng_source_option option = {.id = "r", .filename = "/nonexistent/x"};
+    const struct rng_source_option folder = {.id = "r", .filename = "/tmp"};
     struct rng_source *source;
     struct loop loop;
     struct error err;
@@ -242,6 +274,8 @@ static void a_source_that_cannot_be_opened_is_said(void **state)
     assert_int_equal(err.status, STATUS_USAGE);
     assert_string_equal(err.text, "-object rng-random,id=r,filename=/nonexistent/x: No such file "
                                   "or directory");
+    assert_int_equal(rng_source_open(&source, &loop, &folder, &err), -1);
+    assert_string_equal(err.text, "-object rng-random,id=r,filename=/tmp: Is a directory");
     loop_close(&loop);
 }
 
@@ -256,6 +290,7 @@ int main(void)
         BENCH_TEST(what_cannot_be_filled_comes_back),
         cmocka_unit_test(sources_give_bytes),
         cmocka_unit_test(a_source_that_has_none_says_when_it_has),
+        cmocka_unit_test(a_pipe_waits_for_its_first_writer),
         cmocka_unit_test(a_source_that_cannot_be_opened_is_said),
     };
 

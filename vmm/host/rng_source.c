@@ -57,7 +57,8 @@ int rng_source_open(struct rng_source **out, struct loop *loop,
     };
     if (option->filename) {
         source->file.fd = open(option->filename, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
-        if (source->file.fd < 0) {
+        /* A folder is opened, but not read. */
+        if (source->file.fd < 0 || (read(source->file.fd, NULL, 0) < 0 && errno == EISDIR)) {
             error_set(err, STATUS_USAGE, "-object rng-random,id=%s,filename=%s: %s", option->id,
                       option->filename, strerror(errno));
             rng_source_close(source);
@@ -97,6 +98,14 @@ static void wait_for_more(struct rng_source *source)
         loop_arm(source->loop, &source->retry, loop_now() + RETRY_NS);
 }
 
+/* A pipe that nobody has opened for writing yet reads as at its end; but poll(2) waits. */
+static bool has_not_begun(const struct rng_source *source)
+{
+    struct pollfd look = {.fd = source->file.fd, .events = POLLIN};
+
+    return poll(&look, 1, 0) == 0;
+}
+
 size_t rng_source_read(struct rng_source *source, void *bytes, size_t count)
 {
     const struct rng_source_option *o = source->option;
@@ -110,7 +119,7 @@ size_t rng_source_read(struct rng_source *source, void *bytes, size_t count)
     while (n < 0 && errno == EINTR);
     if (n > 0)
         return (size_t)n;
-    if (n < 0 && errno == EAGAIN) {
+    if (n < 0 ? errno == EAGAIN : has_not_begun(source)) {
         wait_for_more(source);
         return 0;
     }
