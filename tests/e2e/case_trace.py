@@ -1,7 +1,7 @@
 """The exit trace and the summary: what they show, and that the guest's output stays clean."""
 import re
 
-from harness import CRASH, DEBUG_EXIT, POWEROFF, USAGE, boot, case, expect, expect_one_line, expect_status, \
+from harness import CRASH, DEBUG_EXIT, POWEROFF, TIMEOUT, USAGE, boot, case, expect, expect_one_line, expect_status, \
     expect_text, guest_command, run, scratch
 from roms import RESET, rom
 
@@ -135,3 +135,29 @@ def filters(binary):
     expect_text(ended.err, rf"^{len(whole)} exits to kvmlens", ended)
     kinds = re.findall(r"^all +(\d+) 100.0%", ended.err, re.M)
     expect(kinds == [str(len(whole))], "expected the same count in the summary's table", ended)
+
+
+@case("kvm", "trace: goes on over resets of the guest")
+def resets(binary):
+    """One file with the exits of each boot, in the order of time."""
+    with scratch() as folder:
+        command = guest_command(binary, append="run=reboot", machine=",timeout=2",
+                                options=("-trace", f"exits,file={folder}/exits", "-trace", "summary"))
+        command.remove("-no-reboot")
+        ended = run(command, timeout=30)
+        with open(f"{folder}/exits", encoding="utf-8") as file:
+            lines = lines_of(file.read())
+    expect_status(ended, TIMEOUT)
+    boots = ended.out.count("kvmlens guest:")
+    ends = sum(" power sleep control " in line or " i8042 " in line for line in lines)
+    expect(boots >= 3 and ends >= boots - 1, f"expected the end of {boots} boots, found {ends}", ended)
+    times = [sum(map(milliseconds, (line.split()[0] + "ms", *re.findall(r" ([0-9.]+[um]?s) +([0-9.]+[um]?s) ", line)[0])))
+             for line in lines]
+    expect(all(b > a - 0.2 for a, b in zip(times, times[1:])), "expected the order of time (but for what rounding does)")
+    expect_text(ended.err, rf"^{len(lines)} exits to kvmlens", ended)
+
+
+def milliseconds(text):
+    """A time of the trace: "8.3us"."""
+    number, unit = re.fullmatch(r"([0-9.]+)([um]?s)", text).groups()
+    return float(number) * {"us": 1e-3, "ms": 1, "s": 1e3}[unit]

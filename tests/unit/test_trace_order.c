@@ -204,14 +204,42 @@ static void a_file_is_written_as_it_comes(void **state)
     unlink(file.path);
 }
 
+/* Registers go along where an output shows them. */
+static void registers(void **state)
+{
+    static struct file file;
+    struct trace_option option = {.kind = TRACE_EXITS, .format = TRACE_JSONL, .file = file.path};
+    struct trace_event event = serial_write('a');
+    struct trace *trace;
+
+    (void)state;
+    make_file(&file);
+    trace = create(&option, 1);
+    assert_true(trace_wants_registers(trace));
+    trace_emit(trace, &event);
+    event.has_registers = true;
+    event.registers.gpr[RAX] = 0xdeadbeef01;
+    event.registers.rflags = 0x246;
+    trace_emit(trace, &event);
+    finish(trace, &(struct error){0});
+    read_file(&file);
+    assert_int_equal(count_of(file.text, "deadbeef01"), 1);
+    assert_int_equal(count_of(file.text, "246"), 1);
+
+    option.format = TRACE_TEXT;
+    make_file(&file);
+    trace = create(&option, 1);
+    assert_false(trace_wants_registers(trace));
+    finish(trace, &(struct error){0});
+    read_file(&file);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(many_threads),
-        cmocka_unit_test(a_reader_that_stalls),
-        cmocka_unit_test(the_footer),
-        cmocka_unit_test(in_the_order_of_time),
-        cmocka_unit_test(a_file_is_written_as_it_comes),
+        cmocka_unit_test(many_threads),         cmocka_unit_test(a_reader_that_stalls),
+        cmocka_unit_test(the_footer),           cmocka_unit_test(registers),
+        cmocka_unit_test(in_the_order_of_time), cmocka_unit_test(a_file_is_written_as_it_comes),
     };
     return cmocka_run_group_tests_name("trace_order", tests, NULL, NULL);
 }
