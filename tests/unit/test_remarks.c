@@ -22,6 +22,7 @@ static const char name[] = "talker0", other[] = "other0";
 struct fixture {
     struct vm vm;
     struct trace *trace;
+    struct trace_option options[2];
     unsigned words; /* remarks on the next access */
     const char *as; /* and who says them */
     bool waits; /* meanwhile, without the lock, for a worker that talks, as a device that drains */
@@ -95,10 +96,10 @@ static int set_up(void **state)
     temporary(f->path);
     temporary(f->summary);
 
-    const struct trace_option options[] = {{.kind = TRACE_EXITS, .file = f->path},
-                                           {.kind = TRACE_SUMMARY, .file = f->summary}};
+    f->options[0] = (struct trace_option){.kind = TRACE_EXITS, .file = f->path};
+    f->options[1] = (struct trace_option){.kind = TRACE_SUMMARY, .file = f->summary};
 
-    const struct trace_config config = {.option = options, .option_count = 2, .vcpus = 2};
+    const struct trace_config config = {.option = f->options, .option_count = 2, .vcpus = 2};
 
     assert_int_equal(trace_create(&f->trace, &config, &err), 0);
     assert_int_equal(vm_create(&f->vm, 2, f->trace, &err), 0);
