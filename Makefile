@@ -78,6 +78,8 @@ build/$(1)/%.o: %.c build/$(1)/.flags
 	@$$(say) CC $$@
 	@mkdir -p $$(@D); rm -f $$(@:.o=.gcda)
 	$$(Q)$(2) $$(CPPFLAGS_ALL) -Ivmm $$(CFLAGS_ALL) $(3) $$(CFLAGS) -MMD -MP -c $$< -o $$@
+# The page of the trace is put into this one.
+build/$(1)/vmm/trace/html_page.o: $(wildcard vmm/trace/page/*)
 # An archive, so that a test takes from vmm/ what it uses.
 build/$(1)/libcore.a: $$($(1)_CORE)
 	@$$(say) AR $$@

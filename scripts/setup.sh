@@ -1,6 +1,7 @@
 #!/bin/sh
 # setup.sh GROUP...: makes sure that this machine has what kvmlens needs.
 #   build  to build and run it     test  to test it     nested  to run it where there is no /dev/kvm
+#   browser  to test the page that -trace format=html makes
 # On Debian and Ubuntu what is missing is installed; elsewhere the package names are printed.
 # Exit status: 0 all is there, 64 usage, 69 something is missing and was not installed.
 set -u
@@ -39,6 +40,8 @@ test|tool shellcheck|shellcheck|ShellCheck|shellcheck|reads the scripts for mist
 test|tool ip|iproute2|iproute|iproute2|makes bridges and taps for the tests of guests' networks
 test|tool mandoc|mandoc|mandoc|mandoc|checks the manual page
 test|tool valgrind|valgrind|valgrind|valgrind|counts the instructions of an exit (make bench)
+browser|tool chromium|chromium|chromium|chromium|shows the page of a trace
+browser|tool chromedriver|chromium-driver|chromedriver|chromium|does what a reader of the page does
 END
 }
 
@@ -101,9 +104,9 @@ missing() { # GROUP...: the rows of what is not there
 [ $# -gt 0 ] || set -- build test
 for group in "$@"; do
     case $group in
-    build | test | nested) ;;
+    build | test | nested | browser) ;;
     *)
-        echo "usage: setup.sh [build] [test] [nested]" >&2
+        echo "usage: setup.sh [build] [test] [nested] [browser]" >&2
         exit 64
         ;;
     esac

@@ -7,7 +7,7 @@ FUZZ_SRC := $(sort $(wildcard tests/fuzz/fuzz_*.c))
 FUZZ     := $(FUZZ_SRC:tests/%.c=build/tests/%)
 FUZZ_SECONDS ?= 30
 
-.PHONY: check check-nested check-unit check-kvm check-qemu asan unit fuzzers fuzz bench lint coverage docs \
+.PHONY: check check-browser check-nested check-unit check-kvm check-qemu asan unit fuzzers fuzz bench lint coverage docs \
         clang-warnings
 
 $(UNIT): build/tests/%: build/asan/tests/%.o build/asan/libcore.a build/.libs | build/.setup-test
@@ -59,6 +59,16 @@ check-qemu: all | build/.setup-test
 #: make check-nested  the guests and the command line on the KVM of an emulated AMD processor
 check-nested: all | build/.setup-test build/.setup-nested
 	tests/run with-kvm nested
+
+# Made-up events, through the html sink.
+build/tests/browser/generate: build/obj/tests/browser/generate.o build/obj/libcore.a build/.libs
+	@$(say) LINK $@
+	@mkdir -p $(@D)
+	$(Q)$(CC) -pthread $< build/obj/libcore.a $$(cat build/.libs) -o $@
+
+#: make check-browser  the page of the trace, in headless Chromium; screenshots land in build/browser/
+check-browser: all build/tests/browser/generate | build/.setup-browser
+	tests/run browser
 
 #: make lint         layout, warnings, sizes, dependency rules, scripts, documents
 lint: all | build/.setup-test

@@ -190,7 +190,7 @@ static void print_objects(void)
 
 static void print_trace(void)
 {
-    printf("-trace exits[,file=PATH][,format=text|jsonl|chrome][,filter=EXPR]\n");
+    printf("-trace exits[,file=PATH][,format=text|jsonl|chrome|html][,filter=EXPR]\n");
     print_wrapped("Each VM exit as a line: time, vCPU, kind, address, size, data, device and "
                   "register, guest symbol, time in guest and KVM, time in kvmlens; and what the "
                   "device said of it. Work outside of exits is told in lines called note.",

@@ -21,7 +21,7 @@ enum trace_kind {
     TRACE_KERNEL, /* the exits, and KVM's own events between them */
     TRACE_SETUP   /* the ioctls that make the VM */
 };
-enum trace_format { TRACE_TEXT, TRACE_JSONL, TRACE_CHROME };
+enum trace_format { TRACE_TEXT, TRACE_JSONL, TRACE_CHROME, TRACE_HTML };
 
 struct trace_option {
     enum trace_kind kind;

@@ -17,7 +17,7 @@ static const struct choice kinds[] = {
     {"exits", TRACE_EXITS}, {"summary", TRACE_SUMMARY}, {"kernel", TRACE_KERNEL}};
 
 static const struct choice formats[] = {
-    {"text", TRACE_TEXT}, {"jsonl", TRACE_JSONL}, {"chrome", TRACE_CHROME}};
+    {"text", TRACE_TEXT}, {"jsonl", TRACE_JSONL}, {"chrome", TRACE_CHROME}, {"html", TRACE_HTML}};
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
@@ -88,9 +88,9 @@ static int set_filter(struct option_parser *parser, const char *value)
 const struct property trace_properties[] = {
     {"enable", "exits|summary|kernel", "What to trace.", set_kind},
     {"file", "PATH", "Where to (default: stderr).", set_file},
-    {"format", "text|jsonl|chrome",
+    {"format", "text|jsonl|chrome|html",
      "In which form (default: text); jsonl is one JSON object a line, for kvmlens report and other "
-     "programs; chrome opens in ui.perfetto.dev.",
+     "programs; chrome opens in ui.perfetto.dev; html is a page for a browser.",
      set_format},
     {"filter", "EXPR",
      "Only the exits for which all terms hold, joined by +: " FILTER_SYNTAX ". Each may be negated "
@@ -113,6 +113,8 @@ int option_trace(struct option_parser *parser, char *argument)
         return option_error(parser, "what to trace is missing: exits, summary or kernel");
     if (current_trace(parser)->kind == TRACE_SUMMARY && current_trace(parser)->format != TRACE_TEXT)
         return option_error(parser, "a summary is text; the other formats are for exits");
+    if (current_trace(parser)->format == TRACE_HTML && !current_trace(parser)->file)
+        return option_error(parser, "format=html makes a page: it needs file=PATH");
     parser->options->trace_count++;
     return 0;
 }

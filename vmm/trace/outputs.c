@@ -28,6 +28,8 @@ static struct trace_sink *make_sink(const struct trace_option *option, int fd, b
         return trace_jsonl_sink(fd);
     case TRACE_CHROME:
         return trace_chrome_sink(fd);
+    case TRACE_HTML:
+        return trace_html_sink(fd);
     }
     return trace_text_sink(fd, colour);
 }
