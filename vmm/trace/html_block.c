@@ -238,11 +238,11 @@ static void put_registers(struct html_blocks *blocks, const struct trace_event *
 int html_blocks_add(struct html_blocks *blocks, const struct trace_item *item)
 {
     const struct trace_event *event = item->event;
-    int64_t later = (int64_t)(event->start_ns - blocks->start_ns);
+    uint64_t later = event->start_ns - blocks->start_ns, zigzag = later << 1;
     unsigned data_len = event->data_len < TRACE_DATA_MAX ? event->data_len : TRACE_DATA_MAX;
 
     blocks->start_ns = event->start_ns;
-    put(blocks, HTML_START, (uint64_t)later << 1 ^ (uint64_t)(later >> 63));
+    put(blocks, HTML_START, later >> 63 ? ~zigzag : zigzag);
     put(blocks, HTML_GUEST, event->guest_ns);
     put(blocks, HTML_VMM, event->vmm_ns);
     put(blocks, HTML_VCPU, event->vcpu == TRACE_NO_VCPU ? 0 : (uint64_t)event->vcpu + 1);

@@ -146,14 +146,16 @@ function showAbout(page) {
         row("ended", footer ? `${text(footer.end) || "–"}, exit status ${footer.status}` : "no end: the run was killed, or the file was cut short"),
         row("measuring", header.clock_ns > 0 ? `costs ${header.clock_ns} ns an exit, which is part of the times; no finer digit is shown than ${clockStep} ns` : ""));
     const lost = make("dl.facts-of", row("exits shown", grouped(exits)),
-        row("exits in all", footer ? grouped(footer.exits) : ""), row("dropped", footer ? grouped(footer.dropped) : ""),
+        row("exits that kvmlens handled", footer ? grouped(footer.exits) : ""), row("dropped", footer ? grouped(footer.dropped) : ""),
         row("filtered out", footer ? grouped(footer.filtered) : ""), row("notes", grouped(counts[NOTE])),
         row("events of KVM", header.kernel ? grouped(counts[KERNEL]) : "not recorded (-trace kernel records them)"));
+    /* The command line's last word on a property that is on unless it says off. */
+    const isOff = (property) => text(header.command).split(property).slice(1).pop()?.startsWith("=off");
     const hidden = make("ul",
-        make("li", make("b", "Interrupt controllers in the kernel: "), "PIC, IOAPIC, local APIC and PIT are KVM's own unless -M kernel-irqchip=off. Their registers, a halt that an interrupt ends, and the interrupts themselves make no exit to userspace; the time of a halt counts as guest+KVM."),
-        make("li", make("b", "ioeventfd: "), "a virtio notification that KVM turns into an event wakes the device's thread, not the vCPU's: the write to QueueNotify is then missing here."),
-        make("li", make("b", "Coalesced MMIO: "), "writes that KVM collects come later, and many at once."),
-        make("li", make("b", "What KVM handles alone: "), "page faults of guest memory, CPUID, MSRs and hypercalls that it knows. ", header.kernel ? "They are in this trace as events of KVM." : "-trace kernel shows them."));
+        isOff("kernel-irqchip") ? "" : make("li", make("b", "PIC, I/O APIC, local APIC, PIT, hlt: "), "devices of KVM's own (in-kernel irqchip). Their registers, their interrupts, and a halt that an interrupt ends make no exit; the time of a halt is in guest+KVM. -M kernel-irqchip=off has none of them."),
+        isOff("ioeventfd") ? "" : make("li", make("b", "QueueNotify of virtio devices: "), "KVM takes the write and wakes the device's thread (ioeventfd). -global virtio-mmio.ioeventfd=off makes each an exit."),
+        make("li", make("b", "What KVM handles alone: "), "cpuid, MSRs, control registers, first touches of RAM, interrupts of the host. ", header.kernel ? "They are in this trace, as events of KVM." : "-trace kernel shows them."),
+        make("li", make("b", "Coalesced MMIO "), "is not used: no store is held back."));
     const stats = footer?.stats ?? [];
     element("about").replaceChildren(make("div.about",
         make("section", make("h3", "The run"), run), make("section", make("h3", "Counted and lost"), lost),
