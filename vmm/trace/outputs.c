@@ -52,7 +52,7 @@ static bool wants(const struct trace_option *option, const struct trace_event *e
 
 bool output_wants_registers(const struct trace_option *option)
 {
-    return shows_exits(option) && option->format != TRACE_TEXT;
+    return shows_exits(option) && option->format == TRACE_JSONL;
 }
 
 int output_open(struct output *output, const struct trace_option *option, struct error *err)
