@@ -26,6 +26,6 @@
 #define IRQ_PIT         0 /* 8254 channel 0 (GSI 2 on the I/O APIC) */
 #define IRQ_SERIAL      4 /* COM1 */
 #define IRQ_VIRTIO_BASE 5 /* virtio-mmio slots: slot N has 5 + N, edges (QEMU: with acpi=off) */
-#define IRQ_RTC         8 /* MC146818 */
+#define IRQ_RTC         8 /* MC146818; also of virtio slot 3: both make edges */
 
 #endif

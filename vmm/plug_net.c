@@ -13,8 +13,6 @@ _Static_assert(NET_FRAME_MAX == NETDEV_FRAME_MAX, "what one takes the other take
 struct net_plug {
     struct virtio_net net;
     struct netdev *netdev;
-    struct loop *loop;
-    struct loop_timer resume;
 };
 
 /* --- from the device to the network -------------------------------------------------------------- */
@@ -32,13 +30,6 @@ static void offer_room(void *opaque)
 static void set_offload(void *opaque, bool guest_csum)
 {
     netdev_offload(((struct net_plug *)opaque)->netdev, guest_csum);
-}
-
-static void arm_resume(void *opaque, uint64_t deadline)
-{
-    struct net_plug *plug = opaque;
-
-    loop_arm(plug->loop, &plug->resume, deadline);
 }
 
 /* --- and back ------------------------------------------------------------------------------------- */
@@ -63,7 +54,6 @@ static void unplug(struct plugged *plugged)
     struct net_plug *plug = plugged->opaque;
 
     netdev_connect(plug->netdev, NULL);
-    loop_remove_timer(plug->loop, &plug->resume);
     free(plug);
 }
 
@@ -75,12 +65,6 @@ int plug_net(struct plugged *out, const struct plug_site *site, const struct vir
     if (!plug)
         return error_set(err, STATUS_INTERNAL, "out of memory");
     plug->netdev = site->backends->netdev[option->net.netdev];
-    plug->loop = site->loop;
-    plug->resume = (struct loop_timer){.fire = send_more, .opaque = plug};
-    if (loop_add_timer(site->loop, &plug->resume) < 0) {
-        free(plug);
-        return error_set(err, STATUS_INTERNAL, "out of memory");
-    }
 
     const struct net_backend backend = {
         .send = send_frame,
@@ -90,8 +74,7 @@ int plug_net(struct plugged *out, const struct plug_site *site, const struct vir
         .opaque = plug,
     };
 
-    virtio_net_init(&plug->net, option->name, site->mem, site->remark, option->net.mac, &backend,
-                    (struct device_timer){.arm = arm_resume, .opaque = plug});
+    virtio_net_init(&plug->net, option->name, site->mem, site->remark, option->net.mac, &backend);
     if (!plug->netdev->link_up)
         pull_cable(plug);
     netdev_connect(plug->netdev, &(struct netdev_peer){

@@ -12,7 +12,6 @@ struct network {
     unsigned takes; /* frames that it takes before it refuses */
     bool refused;   /* and has not said since that it can send */
     bool answers;   /* at once */
-    bool resume;    /* the timer is armed */
     size_t held;    /* bytes of a frame that waits for room; 0: none */
     uint8_t hdr[VIRTIO_NET_HDR_SIZE];
 };
@@ -77,11 +76,6 @@ static void net_offload(void *opaque, bool guest_csum)
     FUZZ_CHECK(!guest_csum || virtio_has(&n->net.dev, VIRTIO_NET_F_GUEST_CSUM));
 }
 
-static void arm_resume(void *opaque, uint64_t deadline)
-{
-    ((struct network *)opaque)->resume = deadline != 0;
-}
-
 static void network_acts(struct network *n, uint8_t what)
 {
     switch (what & 7) {
@@ -104,8 +98,8 @@ static void network_acts(struct network *n, uint8_t what)
             n->hdr[i] = fuzz_byte(n->w);
         break;
     default:
-        if (n->refused || n->resume) {
-            n->refused = n->resume = false;
+        if (n->refused) {
+            n->refused = false;
             n->takes += what >> 3;
             virtio_net_send_more(&n->net);
         }
@@ -126,8 +120,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
                                           .room = net_room,
                                           .offload = net_offload,
                                           .vnet_hdr = fuzz_byte(&w) & 1,
-                                          .opaque = &n},
-                    (struct device_timer){.arm = arm_resume, .opaque = &n});
+                                          .opaque = &n});
     fuzz_drive(&w, &n.net.dev, NULL);
     while (w.left > 0) {
         if (!fuzz_driver_acts(&w))
@@ -139,6 +132,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
                    !virtio_live(&n.net.dev, VIRTIO_NET_TX));
     }
     fuzz_end(&w);
-    FUZZ_CHECK(n.held == 0 && !n.resume);
+    FUZZ_CHECK(n.held == 0);
     return 0;
 }

@@ -39,7 +39,7 @@ struct bench {
     const uint8_t *held; /* a frame that room() delivers */
     size_t held_len;
     bool guest_csum;
-    uint64_t resume; /* armed with it */
+    unsigned again; /* the device left something for later */
 };
 
 /* A part of a buffer: flags VIRTQ_DESC_WRITE or 0. */
@@ -79,9 +79,10 @@ static inline void bench_offload(void *opaque, bool guest_csum)
     ((struct bench *)opaque)->guest_csum = guest_csum;
 }
 
-static inline void bench_arm(void *opaque, uint64_t deadline)
+static inline void bench_again(void *opaque, unsigned queue)
 {
-    ((struct bench *)opaque)->resume = deadline;
+    assert_int_equal(queue, VIRTIO_NET_TX);
+    ((struct bench *)opaque)->again++;
 }
 
 static inline void bench_interrupt(void *opaque, uint32_t reason)
@@ -155,9 +156,9 @@ static inline struct bench *bench_make(bool vnet_hdr, uint64_t features)
                                           .room = bench_room,
                                           .offload = bench_offload,
                                           .vnet_hdr = vnet_hdr,
-                                          .opaque = b},
-                    (struct device_timer){.arm = bench_arm, .opaque = b});
+                                          .opaque = b});
     b->net.dev.transport = (struct virtio_transport){.interrupt = bench_interrupt, .opaque = b};
+    b->net.dev.later = (struct virtio_later){bench_again, b};
     bench_start(b, features);
     return b;
 }

@@ -129,8 +129,7 @@ static void every_field_of_the_virtio_devices(void **state)
     check_virtio(&blk.dev, "virtio-blk", 21);
     console_init(&console, "c", &mem, remark, 4, true);
     check_virtio(&console.virtio, "virtio-console", 4);
-    virtio_net_init(&net, "n", &mem, remark, (const uint8_t[6]){2}, &(struct net_backend){0},
-                    (struct device_timer){0});
+    virtio_net_init(&net, "n", &mem, remark, (const uint8_t[6]){2}, &(struct net_backend){0});
     check_virtio(&net.dev, "virtio-net", 2);
     rng_init(&rng, "r", &mem, remark, (struct rng_backend){0}, (struct device_clock){0},
              (struct device_timer){0}, 0, 0);

@@ -7,7 +7,6 @@
 #include <string.h>
 
 #define ETH_HEADER 14
-#define TX_AT_ONCE VIRTQ_SIZE_MAX /* a guest that sends for ever must not keep the lock for ever */
 
 _Static_assert(sizeof(struct virtio_net_hdr) == VIRTIO_NET_HDR_SIZE, "the header has no padding");
 
@@ -65,11 +64,6 @@ static bool take_tx(struct virtio_device *dev, unsigned queue, struct virtq_chai
     struct virtio_net *net = net_of(dev);
     struct virtio_net_hdr hdr;
 
-    if (net->tx_left == 0) {
-        net->resume.arm(net->resume.opaque, 1);
-        return false;
-    }
-    net->tx_left--;
     if (chain->writable > 0) {
         virtio_broken(dev, "tx: %llu bytes of a buffer are for the device to write",
                       chain->writable_bytes, 0);
@@ -92,9 +86,6 @@ static bool take_tx(struct virtio_device *dev, unsigned queue, struct virtq_chai
 
 void virtio_net_send_more(struct virtio_net *net)
 {
-    if (!virtio_live(&net->dev, VIRTIO_NET_TX))
-        return;
-    net->tx_left = TX_AT_ONCE;
     virtio_run_queue(&net->dev, VIRTIO_NET_TX, &net->tx, take_tx);
 }
 
@@ -283,7 +274,6 @@ static void reset(struct virtio_device *dev)
 {
     struct virtio_net *net = net_of(dev);
 
-    net->resume.arm(net->resume.opaque, 0);
     if (net->backend.vnet_hdr)
         net->backend.offload(net->backend.opaque, false);
     offer_room(net); /* what waits gets lost */
@@ -301,7 +291,7 @@ static const struct virtio_ops net_ops = {
 
 void virtio_net_init(struct virtio_net *net, const char *name, const struct mem *mem,
                      struct device_remark remark, const uint8_t mac[6],
-                     const struct net_backend *backend, struct device_timer resume)
+                     const struct net_backend *backend)
 {
     uint64_t features = VIRTIO_BIT(VIRTIO_NET_F_MAC) | VIRTIO_BIT(VIRTIO_NET_F_MRG_RXBUF) |
                         VIRTIO_BIT(VIRTIO_NET_F_STATUS);
@@ -310,7 +300,6 @@ void virtio_net_init(struct virtio_net *net, const char *name, const struct mem 
         features |= VIRTIO_BIT(VIRTIO_NET_F_CSUM) | VIRTIO_BIT(VIRTIO_NET_F_GUEST_CSUM);
     virtio_init(&net->dev, &net_ops, name, mem, remark, features, VIRTIO_NET_QUEUES);
     net->backend = *backend;
-    net->resume = resume;
     net->config.status = VIRTIO_NET_S_LINK_UP;
     memcpy(net->config.mac, mac, sizeof net->config.mac);
     net->rx_waiting = false;

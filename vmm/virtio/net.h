@@ -30,10 +30,8 @@ struct net_backend {
 struct virtio_net {
     struct virtio_device dev;
     struct net_backend backend;
-    struct device_timer resume; /* calls virtio_net_send_more() at once when armed */
     struct virtio_net_config config;
-    bool rx_waiting;  /* the backend holds a frame until the guest has buffers */
-    unsigned tx_left; /* frames to send before others have a turn */
+    bool rx_waiting; /* the backend holds a frame until the guest has buffers */
     struct virtq_chain tx, rx_first, rx_next;
 };
 
@@ -41,13 +39,13 @@ struct virtio_net {
  * of MAC is 0 (it is no multicast address). */
 void virtio_net_init(struct virtio_net *net, const char *name, const struct mem *mem,
                      struct device_remark remark, const uint8_t mac[6],
-                     const struct net_backend *backend, struct device_timer resume);
+                     const struct net_backend *backend);
 
 /* A frame has come: LEN bytes, with VNET_HDR the header among them. False: the guest has no buffer
  * for it; room() is called once it has. While the driver does not run, frames get lost. */
 bool virtio_net_receive(struct virtio_net *net, const void *frame, size_t len);
 
-/* The backend can send again; or RESUME fires. */
+/* The backend can send again. */
 void virtio_net_send_more(struct virtio_net *net);
 
 /* The cable is plugged in, or pulled. */
