@@ -135,15 +135,16 @@ def several_disks(binary):
 def disk_bench(binary):
     with scratch() as folder:
         path = image(f"{folder}/image", 4 << 20)
-        ended = commands(binary, ("blk bench read 4 128", "blk bench randread 1 4 16", "blk bench write 4 128 1"),
+        # The last one's last interrupt may come when the guest has seen the answer already: so it is last.
+        ended = commands(binary, ("blk bench randread 1 4 16", "blk bench write 4 128 1", "blk bench read 4 128"),
                          disk(path))
         found = re.findall(r"(\d+) notifications, (\d+) interrupts", ended.out)
         expect(len(found) == 3, "expected three results", ended)
         notifications, interrupts = zip(*((int(n), int(i)) for n, i in found))
         # A device that answers before the guest has gone to sleep owes it no interrupt.
-        expect(notifications[0] == 32 and interrupts[0] <= 32, "expected 32 requests, one by one", ended)
-        expect(notifications[1] <= 256 and interrupts[1] == 0, "expected 256 requests without interrupts", ended)
-        expect(notifications[2] == 32 and interrupts[2] == 0, "expected 32 requests without interrupts", ended)
+        expect(notifications[0] <= 256 and interrupts[0] == 0, "expected 256 requests without interrupts", ended)
+        expect(notifications[1] == 32 and interrupts[1] == 0, "expected 32 requests without interrupts", ended)
+        expect(notifications[2] == 32 and interrupts[2] <= 32, "expected 32 requests, one by one", ended)
         expect_text(ended.out, r"^blk: randread: 256 requests of 4 KiB, 16 under way, polled: 1048576 bytes\r$", ended)
 
 
