@@ -206,6 +206,10 @@ static void print_trace(void)
         "Each VM exit, and between them what never leaves the kernel: the events kvm:* of "
         "tracefs, of this process alone. Needs root, and libtracefs.",
         INDENT);
+    printf("-trace live[,filter=EXPR]\n");
+    print_wrapped("A view on the terminal (stderr) while the guest runs: rates and costs of device "
+                  "registers and guest symbols; keys r, c, n sort, k chooses, p pauses, q leaves.",
+                  INDENT);
     printf("\n");
     print_properties(trace_properties, true);
     printf("\n");

@@ -44,6 +44,7 @@ struct session {
 
 static enum status fail(const struct error *err)
 {
+    terminal_restore(); /* the message is for the screen that stays */
     log_say("%s", err->text);
     return err->status;
 }
@@ -80,6 +81,7 @@ static void take_terminal(void *session)
 
     for (unsigned i = 0; i < s->options.devices.chardev_count; i++)
         chardev_take_terminal(s->backends.chardev[i]);
+    terminal_view_again();
 }
 
 static void resize_terminal(void *session)
@@ -176,6 +178,7 @@ static void close_host(struct session *s)
     if (!s->host_open)
         return;
     s->host_open = false;
+    terminal_restore();
     backends_close(&s->backends);
     signals_close(&s->signals, &s->loop);
     loop_close(&s->loop);

@@ -130,6 +130,8 @@ static int parse_all(struct option_parser *parser, int argc, char **argv)
     }
     if (connect_serial(parser) < 0 || connect_devices(parser) < 0 || connect_dumps(parser) < 0)
         return -1;
+    if (check_traces(parser->options, parser->err) < 0)
+        return -1;
     return check_together(parser->options, parser->err);
 }
 

@@ -19,7 +19,8 @@ enum trace_kind {
     TRACE_EXITS,
     TRACE_SUMMARY,
     TRACE_KERNEL, /* the exits, and KVM's own events between them */
-    TRACE_SETUP   /* the ioctls that make the VM */
+    TRACE_SETUP,  /* the ioctls that make the VM */
+    TRACE_LIVE    /* a view of the exits on the terminal */
 };
 enum trace_format { TRACE_TEXT, TRACE_JSONL, TRACE_CHROME, TRACE_HTML };
 
@@ -28,6 +29,7 @@ struct trace_option {
     enum trace_format format;
     const char *file; /* file=PATH, or NULL for stderr */
     struct filter filter;
+    bool terminal_taken; /* TRACE_LIVE: a serial line or console has the terminal's keys */
 };
 
 enum run_mode {

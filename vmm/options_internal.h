@@ -24,7 +24,7 @@ struct option_parser {
     struct error *err;
     const struct option_def *def; /* the option being parsed */
     const char *typed;            /* and how it was typed: "-M", "--machine" */
-    bool accel_given, serial_given, trace_kind_given;
+    bool accel_given, serial_given, trace_kind_given, trace_format_given;
     const char *serial_chardev;       /* -serial chardev:ID */
     bool socket_server, mux;          /* of the -chardev being parsed: server=on, mux=on */
     bool drive_plugged;               /* the -drive being parsed brings its device along */
@@ -122,6 +122,9 @@ int option_nic(struct option_parser *parser, char *argument);
 int option_object(struct option_parser *parser, char *argument);
 int option_global(struct option_parser *parser, char *argument);
 int option_trace(struct option_parser *parser, char *argument);
+
+/* All options are known: which traces can be together. */
+int check_traces(struct options *options, struct error *err);
 int option_show_help(struct option_parser *parser, char *argument);
 int option_version(struct option_parser *parser, char *argument);
 int option_none(struct option_parser *parser, char *argument);   /* takes "none" alone */

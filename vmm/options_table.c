@@ -86,9 +86,11 @@ const struct option_def option_table[] = {
      "shows), force-legacy=false (which QEMU needs; kvmlens has virtio 1 only).",
      option_global, NULL},
 
-    {GROUP_TRACE, "trace", NULL, "exits|summary|kernel[,file=PATH][,format=FORMAT][,filter=EXPR]",
+    {GROUP_TRACE, "trace", NULL,
+     "exits|summary|kernel|live[,file=PATH][,format=FORMAT][,filter=EXPR]",
      "Print each VM exit as a line; or at the end counts and times of each kind; or each exit, and "
-     "KVM's own events between them (as root). To stderr, or to PATH; all of them, or those that "
+     "KVM's own events between them (as root); or a view of them while the guest runs. To stderr, "
+     "or to PATH; all of them, or those that "
      "pass a filter (-h trace). May be given up to 4 times.",
      option_trace, NULL},
 

@@ -13,8 +13,10 @@ struct choice {
     unsigned value;
 };
 
-static const struct choice kinds[] = {
-    {"exits", TRACE_EXITS}, {"summary", TRACE_SUMMARY}, {"kernel", TRACE_KERNEL}};
+static const struct choice kinds[] = {{"exits", TRACE_EXITS},
+                                      {"summary", TRACE_SUMMARY},
+                                      {"kernel", TRACE_KERNEL},
+                                      {"live", TRACE_LIVE}};
 
 static const struct choice formats[] = {
     {"text", TRACE_TEXT}, {"jsonl", TRACE_JSONL}, {"chrome", TRACE_CHROME}, {"html", TRACE_HTML}};
@@ -52,10 +54,11 @@ static int set_kind(struct option_parser *parser, const char *value)
     if (near.best[0])
         return option_error(parser, "there is no trace %s; did you mean %s?", QUOTE(value),
                             near.best);
-    return option_error(parser,
-                        "there is no trace %s; kvmlens traces VM exits (exits, summary, kernel), "
-                        "not QEMU's events",
-                        QUOTE(value));
+    return option_error(
+        parser,
+        "there is no trace %s; kvmlens traces VM exits (exits, summary, kernel, live), "
+        "not QEMU's events",
+        QUOTE(value));
 }
 
 static int set_format(struct option_parser *parser, const char *value)
@@ -68,6 +71,7 @@ static int set_format(struct option_parser *parser, const char *value)
                             near.best[0] ? "did you mean " : "`kvmlens -h trace` names them",
                             near.best, near.best[0] ? "?" : "");
     current_trace(parser)->format = format->value;
+    parser->trace_format_given = true;
     return 0;
 }
 
@@ -86,7 +90,7 @@ static int set_filter(struct option_parser *parser, const char *value)
 }
 
 const struct property trace_properties[] = {
-    {"enable", "exits|summary|kernel", "What to trace.", set_kind},
+    {"enable", "exits|summary|kernel|live", "What to trace.", set_kind},
     {"file", "PATH", "Where to (default: stderr).", set_file},
     {"format", "text|jsonl|chrome|html",
      "In which form (default: text); jsonl is one JSON object a line, for kvmlens report and other "
@@ -104,17 +108,44 @@ int option_trace(struct option_parser *parser, char *argument)
 {
     if (parser->options->trace_count == TRACE_MAX)
         return option_error(parser, "there can be %d traces at most", TRACE_MAX);
-    parser->trace_kind_given = false;
+    parser->trace_kind_given = parser->trace_format_given = false;
     if (properties_parse(parser, trace_properties, "enable", "trace", argument) < 0)
         return -1;
     if (parser->options->mode != MODE_RUN)
         return 0;
     if (!parser->trace_kind_given)
-        return option_error(parser, "what to trace is missing: exits, summary or kernel");
+        return option_error(parser, "what to trace is missing: exits, summary, kernel or live");
+    if (current_trace(parser)->kind == TRACE_LIVE &&
+        (current_trace(parser)->file || parser->trace_format_given))
+        return option_error(parser,
+                            "live is a view on the terminal: it has neither file nor format");
     if (current_trace(parser)->kind == TRACE_SUMMARY && current_trace(parser)->format != TRACE_TEXT)
         return option_error(parser, "a summary is text; the other formats are for exits");
     if (current_trace(parser)->format == TRACE_HTML && !current_trace(parser)->file)
         return option_error(parser, "format=html makes a page: it needs file=PATH");
     parser->options->trace_count++;
+    return 0;
+}
+
+/* Lines on the terminal, while the view has all of it, are lost. */
+static bool disturbs(const struct trace_option *option)
+{
+    return option->kind != TRACE_SUMMARY && !option->file;
+}
+
+int check_traces(struct options *options, struct error *err)
+{
+    for (unsigned i = 0; i < options->trace_count; i++) {
+        if (options->trace[i].kind != TRACE_LIVE)
+            continue;
+        for (unsigned k = 0; k < options->trace_count; k++)
+            if (k != i && disturbs(&options->trace[k]))
+                return error_set(err, STATUS_USAGE,
+                                 "-trace live has the terminal for itself: give the other trace a "
+                                 "file=PATH");
+        for (unsigned k = 0; k < options->devices.chardev_count; k++)
+            if (options->devices.chardev[k].kind == CHARDEV_STDIO)
+                options->trace[i].terminal_taken = true;
+    }
     return 0;
 }

@@ -1,19 +1,36 @@
 /*
  * terminal.c: raw mode and back (termios(3), tcsetattr(3)).
  *
- * The saved state is the one piece of file-scope state in kvmlens beside the log's: a handler of a
- * fatal signal has no other way to reach it.
+ * The saved state and the view are the one piece of file-scope state in kvmlens beside the log's: a
+ * handler of a fatal signal has no other way to reach them.
  */
 #include "terminal.h"
 
+#include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
-#include <stddef.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
 #include <termios.h>
+#include <time.h>
 #include <unistd.h>
 
 static struct termios saved;
 static volatile sig_atomic_t is_saved;
+
+enum { VIEW_NONE, VIEW_SHOWN, VIEW_AWAY };
+
+static struct {
+    atomic_int state;
+    atomic_bool drawing;
+    int fd, keys;
+    struct termios keys_before;
+} view = {.fd = -1, .keys = -1};
+
+#define VIEW_ENTER "\033[?1049h\033[?25l\033[?7l\033[H\033[2J"
+#define VIEW_LEAVE "\033[0m\033[?7h\033[?25h\033[?1049l"
 
 void terminal_reserve_stdio(void)
 {
@@ -64,8 +81,110 @@ void terminal_raw(bool keep_signals)
     tcsetattr(STDIN_FILENO, TCSANOW, &raw);
 }
 
+/* A terminal that another program has made non-blocking is just slow. */
+static int write_view(const char *text, size_t len)
+{
+    while (len > 0) {
+        ssize_t done = write(view.fd, text, len);
+        if (done > 0) {
+            text += done;
+            len -= (size_t)done;
+        } else if (done < 0 && errno == EAGAIN) {
+            poll(&(struct pollfd){.fd = view.fd, .events = POLLOUT}, 1, -1);
+        } else if (done == 0 || errno != EINTR) {
+            return done == 0 ? -EIO : -errno;
+        }
+    }
+    return 0;
+}
+
+/* Only a process in the foreground may read, or set modes. */
+static bool has_keys(void)
+{
+    return view.keys >= 0 && tcgetpgrp(view.keys) == getpgrp();
+}
+
+/* Also from a handler of a fatal signal, which may have come in the middle of a frame. */
+static void leave_view(int next)
+{
+    int shown = VIEW_SHOWN;
+
+    if (!atomic_compare_exchange_strong(&view.state, &shown, next)) {
+        if (next == VIEW_NONE)
+            atomic_store(&view.state, next);
+        return;
+    }
+    for (int i = 0; i < 100 && atomic_load(&view.drawing); i++)
+        nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+    write_view(VIEW_LEAVE, strlen(VIEW_LEAVE));
+    if (has_keys())
+        tcsetattr(view.keys, TCSANOW, &view.keys_before);
+}
+
+static void enter_view(void)
+{
+    if (has_keys()) {
+        struct termios keys = view.keys_before;
+        keys.c_lflag &= ~(tcflag_t)(ECHO | ICANON); /* Ctrl-C and Ctrl-Z still send signals */
+        keys.c_cc[VMIN] = 1;
+        keys.c_cc[VTIME] = 0;
+        tcsetattr(view.keys, TCSANOW, &keys);
+    }
+    write_view(VIEW_ENTER, strlen(VIEW_ENTER));
+    atomic_store(&view.state, VIEW_SHOWN);
+}
+
+bool terminal_fit_for_view(int fd)
+{
+    const char *term = getenv("TERM");
+
+    return isatty(fd) && term && *term && strcmp(term, "dumb") != 0;
+}
+
+void terminal_view_begin(int fd, int keys)
+{
+    guard_against_fatal_signals();
+    view.fd = fd;
+    view.keys = keys;
+    if (keys >= 0 && tcgetattr(keys, &view.keys_before) < 0)
+        view.keys = -1;
+    enter_view();
+}
+
+void terminal_view_end(void)
+{
+    leave_view(VIEW_NONE);
+}
+
+void terminal_view_again(void)
+{
+    if (atomic_load(&view.state) == VIEW_AWAY)
+        enter_view();
+}
+
+int terminal_view_draw(const char *text, size_t len)
+{
+    int r = 0;
+
+    atomic_store(&view.drawing, true);
+    if (atomic_load(&view.state) == VIEW_SHOWN)
+        r = write_view(text, len);
+    atomic_store(&view.drawing, false);
+    return r;
+}
+
+int terminal_view_key(void)
+{
+    unsigned char key;
+
+    if (atomic_load(&view.state) != VIEW_SHOWN || !has_keys() || read(view.keys, &key, 1) != 1)
+        return -1;
+    return key;
+}
+
 void terminal_restore(void)
 {
+    leave_view(VIEW_AWAY);
     if (is_saved && tcgetpgrp(STDIN_FILENO) == getpgrp())
         tcsetattr(STDIN_FILENO, TCSANOW, &saved);
 }

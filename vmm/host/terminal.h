@@ -6,6 +6,7 @@
 #define KVMLENS_TERMINAL_H
 
 #include <stdbool.h>
+#include <stddef.h>
 
 /* Makes sure that descriptors 0, 1 and 2 are open (to /dev/null where they are not), so that no
  * file opened later becomes the standard output by accident. Before anything else is opened. */
@@ -16,7 +17,26 @@ void terminal_reserve_stdio(void);
  * restored also when kvmlens dies of a fatal signal. May be called again (after a stop). */
 void terminal_raw(bool keep_signals);
 
-/* Puts the terminal back as it was before the first terminal_raw(). Harmless at any time. */
+/* Puts the terminal back as it was before the first terminal_raw(), and leaves the view. Harmless at
+ * any time. */
 void terminal_restore(void);
+
+/* A view has the whole screen: the alternate one (xterm's mode 1049), so that what was there comes
+ * back, without a cursor and without line wrap. FD is a terminal. KEYS, if it is not negative, is a
+ * terminal open for reading, not blocking, whose keys come at once and unechoed from now on. Both are
+ * borrowed until terminal_view_end(). terminal_fit_for_view(): FD is a terminal that knows such things
+ * (TERM is set, and not "dumb"). */
+bool terminal_fit_for_view(int fd);
+void terminal_view_begin(int fd, int keys);
+void terminal_view_end(void);
+
+/* Back to the view, if terminal_restore() has left it: after a stop. */
+void terminal_view_again(void);
+
+/* Writes LEN bytes of TEXT, unless the view has been left. 0, or -errno. From one thread. */
+int terminal_view_draw(const char *text, size_t len);
+
+/* The next key that was pressed, or -1. */
+int terminal_view_key(void);
 
 #endif

@@ -96,6 +96,7 @@ struct trace_sink *trace_summary_sink(int fd, bool colour);
 struct trace_sink *trace_jsonl_sink(int fd);
 struct trace_sink *trace_chrome_sink(int fd);
 struct trace_sink *trace_html_sink(int fd);
-struct trace_sink *trace_live_sink(int fd);
+/* FD is a terminal. KEYS: its keys may be read (from /dev/tty). */
+struct trace_sink *trace_live_sink(int fd, bool colour, bool keys);
 
 #endif

@@ -4,6 +4,7 @@
  */
 #include "trace_internal.h"
 
+#include "../host/terminal.h"
 #include "../log.h"
 
 #include <errno.h>
@@ -16,6 +17,8 @@ static struct trace_sink *make_sink(const struct trace_option *option, int fd, b
     switch (option->kind) {
     case TRACE_SUMMARY:
         return trace_summary_sink(fd, colour);
+    case TRACE_LIVE:
+        return trace_live_sink(fd, colour, !option->terminal_taken || !isatty(STDIN_FILENO));
     case TRACE_EXITS:
     case TRACE_KERNEL:
     case TRACE_SETUP:
@@ -46,7 +49,7 @@ static bool wants(const struct trace_option *option, const struct trace_event *e
     bool call = event->kind == VM_EXIT_NOTE && event->text;
 
     if (event->kind == VM_EXIT_KERNEL)
-        return option->kind == TRACE_KERNEL;
+        return option->kind == TRACE_KERNEL || option->kind == TRACE_SUMMARY;
     return (option->kind == TRACE_SETUP) == call;
 }
 
@@ -61,6 +64,10 @@ int output_open(struct output *output, const struct trace_option *option, struct
 
     *output = (struct output){.option = option, .fd = STDERR_FILENO};
     output->in_step = shows_exits(option) && option->format == TRACE_TEXT && !option->file;
+    if (option->kind == TRACE_LIVE && !terminal_fit_for_view(STDERR_FILENO))
+        return error_set(err, STATUS_USAGE,
+                         "-trace live needs a terminal on stderr (with TERM set, and not dumb); "
+                         "-trace summary needs none");
     if (option->file) {
         /* Appending lets two traces go to one file without overwriting each other. */
         output->fd = open(option->file,

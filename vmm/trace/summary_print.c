@@ -294,6 +294,14 @@ static int by_events(const void *left, const void *right)
     return a < b ? 1 : a > b ? -1 : 0;
 }
 
+static bool has_kernel_events(const struct report *r)
+{
+    for (unsigned i = 0; i < r->summary->rows; i++)
+        if (r->summary->row[i].kind / 4 == VM_EXIT_KERNEL && r->summary->row[i].guest.count > 0)
+            return true;
+    return false;
+}
+
 static void print_kernel_events(const struct report *r)
 {
     const struct summary_row *order[SUMMARY_KINDS + SUMMARY_ROWS];
@@ -327,7 +335,7 @@ static void print_unseen(const struct report *r)
     bool irqchip = !is_off(r, "kernel-irqchip"), ioeventfd = !is_off(r, "ioeventfd");
 
     fprintf(r->out, "\n%sNot among these exits%s%s:\n", style(r, BOLD), style(r, PLAIN),
-            r->header->kernel ? ", but among KVM's events" : " (-trace kernel shows them)");
+            has_kernel_events(r) ? ", but among KVM's events" : " (-trace kernel shows them)");
     if (irqchip)
         fprintf(r->out,
                 "  PIC, I/O APIC, local APIC, PIT, hlt: devices of KVM's own (in-kernel irqchip; "
