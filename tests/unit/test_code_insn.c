@@ -194,6 +194,27 @@ static void ties(void **state)
     assert_int_equal(choice.back, 1);
 }
 
+/* A fixed address fits best in the mode in which it is that of the exit. */
+static void address_tells_the_mode(void **state)
+{
+    /* mov byte ptr [ADDRESS], 0x34: as it stands, or relative to RIP in 64-bit mode */
+    const char *code = "\xc6\x05\x00\x02\xa0\xfe\x34";
+    struct trace_event store = STORE(1);
+
+    (void)state;
+    store.addr = 0xfea00200;
+    assert_int_equal(choose(CODE_32, code, 7, 7, true, &store).fit, 3);
+    assert_int_equal(choose(CODE_64, code, 7, 7, true, &store).fit, 2);
+    store.addr = (uint64_t)AT_RIP + 0xfffffffffea00200;
+    assert_int_equal(choose(CODE_32, code, 7, 7, true, &store).fit, 2);
+    assert_int_equal(choose(CODE_64, code, 7, 7, true, &store).fit, 3);
+    store.addr += 7; /* behind the instruction, that RIP is still at */
+    assert_int_equal(choose(CODE_64, code, 7, 0, true, &store).fit, 3);
+    /* Registers add to it. */
+    store.addr = 0x10;
+    assert_int_equal(choose(CODE_64, "\xc6\x47\x10\x34", 4, 4, true, &store).fit, 2);
+}
+
 /* The end of one instruction may look like another. */
 static void wolves(void **state)
 {
@@ -242,7 +263,8 @@ static void garbage(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(each_form), cmocka_unit_test(other_io), cmocka_unit_test(ties),
+        cmocka_unit_test(each_form), cmocka_unit_test(other_io),
+        cmocka_unit_test(ties),      cmocka_unit_test(address_tells_the_mode),
         cmocka_unit_test(wolves),    cmocka_unit_test(garbage),
     };
     return cmocka_run_group_tests_name("code_insn", tests, open_it, close_it);

@@ -163,8 +163,25 @@ static unsigned fits_port(const struct decoded *code, const struct trace_event *
     return port->type == ZYDIS_OPERAND_TYPE_IMMEDIATE && port->imm.value.u != event->addr ? 0 : 2;
 }
 
+/* The operand names the address of the exit itself, without registers. It tells modes apart: what
+ * is an address in 32-bit mode is a distance from RIP in 64-bit mode. END: behind the instruction. */
+static bool points_at(const struct decoded *code, const ZydisDecodedOperand *operand, uint64_t end,
+                      uint64_t addr)
+{
+    uint64_t target = (uint64_t)operand->mem.disp.value;
+
+    if (operand->mem.index != ZYDIS_REGISTER_NONE)
+        return false;
+    if (operand->mem.base == ZYDIS_REGISTER_RIP)
+        target += end;
+    else if (operand->mem.base != ZYDIS_REGISTER_NONE)
+        return false;
+    return (code->insn.address_width < 64 ? (uint32_t)target : target) == addr;
+}
+
 /* KVM splits an access that is wider than 8 bytes, or crosses a page. */
-static unsigned fits_memory(const struct decoded *code, const struct trace_event *event)
+static unsigned fits_memory(const struct decoded *code, const struct trace_event *event,
+                            uint64_t end)
 {
     ZydisOperandActions wanted =
         event->write ? ZYDIS_OPERAND_ACTION_MASK_WRITE : ZYDIS_OPERAND_ACTION_MASK_READ;
@@ -178,20 +195,20 @@ static unsigned fits_memory(const struct decoded *code, const struct trace_event
         if (operand->type != ZYDIS_OPERAND_TYPE_MEMORY || !(operand->actions & wanted))
             continue;
         if (operand->size == event->size * 8u)
-            return 2;
+            return points_at(code, operand, end, event->addr) ? 3 : 2;
         if (operand->size > event->size * 8u)
             fit = 1;
     }
     return fit;
 }
 
-static unsigned fits(const struct decoded *code, const struct trace_event *event)
+static unsigned fits(const struct decoded *code, const struct trace_event *event, bool behind)
 {
     switch (event->kind) {
     case VM_EXIT_PIO:
         return fits_port(code, event);
     case VM_EXIT_MMIO:
-        return fits_memory(code, event);
+        return fits_memory(code, event, event->rip + (behind ? 0 : code->insn.length));
     case VM_EXIT_HLT:
         return code->insn.mnemonic == ZYDIS_MNEMONIC_HLT ? 2 : 0;
     default:
@@ -250,7 +267,7 @@ static unsigned search_behind(const struct disassembler *d, enum code_mode mode,
         if (!decode(d, mode, window->bytes + window->before - len, len, &found) ||
             found.insn.length != len)
             continue;
-        unsigned fit = fits(&found, event);
+        unsigned fit = fits(&found, event, true);
         if (fit > best_fit || (fit > 0 && fit == best_fit && adds_prefixes(d, &found, best))) {
             best_fit = fit;
             *best = found;
@@ -272,9 +289,9 @@ void disassembler_choose(const struct disassembler *d, enum code_mode mode,
     bool is_code =
         decode(d, mode, window->bytes + window->before, window->len - window->before, &at);
     if (is_code)
-        at_fit = fits(&at, event);
+        at_fit = fits(&at, event, false);
     if (window->aligned && decode_up_to(d, mode, window, &behind))
-        behind_fit = fits(&behind, event);
+        behind_fit = fits(&behind, event, true);
     else
         behind_fit = search_behind(d, mode, window, event, &behind);
 

@@ -37,8 +37,9 @@ struct code_window {
 
 /* An instruction that may have made an exit. */
 struct code_choice {
-    unsigned fit;       /* 0: it cannot have; 2: it does the exit's I/O, 1: as a part of its own */
-    unsigned back;      /* bytes from its begin to RIP: 0, or its length */
+    unsigned fit;  /* 0: it cannot have; 1: the exit's I/O is a part of its own; 2: it does that
+                           I/O; 3: and names its address */
+    unsigned back; /* bytes from its begin to RIP: 0, or its length */
     enum code_rip told; /* what this tells of where RIP is left; unknown if both would do */
     char text[CODE_INSN_MAX];
 };
