@@ -93,13 +93,14 @@ static char *put_pair(char *at, const char *key, const char *text, const char *m
     size_t len = strnlen(text, sizeof(joined) / 2),
            more_len = strnlen(more, sizeof(joined) / 2 - 2);
 
-    memcpy(joined, text, len);
-    if (more_len > 0)
-        joined[len++] = ' ';
-    memcpy(joined + len, more, more_len);
-    joined[len + more_len] = '\0';
     at = json_string(at, key);
     *at++ = ':';
+    if (more_len == 0)
+        return json_string(at, text);
+    memcpy(joined, text, len);
+    joined[len++] = ' ';
+    memcpy(joined + len, more, more_len);
+    joined[len + more_len] = '\0';
     return json_string(at, joined);
 }
 

@@ -219,11 +219,14 @@ static void print_row(FILE *out, const struct row *row, const uint64_t all[2])
     fprintf(out, "%-32s %9" PRIu64 " %9" PRIu64, name, a, b);
     if (a == 0 || b == 0)
         fprintf(out, " %7s", a == 0 ? "new" : "gone");
-    else if (count_changed(row))
-        fprintf(out, b > 10 * a ? " %6.0fx" : " %+6.0f%%",
-                b > 10 * a ? (double)b / (double)a : 100 * ((double)b / (double)a - 1));
-    else
+    else if (!count_changed(row))
         fprintf(out, " %7s", "");
+    else if (b > 10 * a)
+        fprintf(out, " %6.0fx", (double)b / (double)a);
+    else if (a > 10 * b)
+        fprintf(out, "  1/%-4.0f", (double)a / (double)b);
+    else
+        fprintf(out, " %+6.0f%%", 100 * ((double)b / (double)a - 1));
     if (row->of == VM_EXIT_KERNEL) { /* no exits, and they take no time */
         fprintf(out, "\n");
         return;
