@@ -18,7 +18,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { TEXT, SUMMARY, CHROME, FORMS, FILTER = FORMS, DIFF, HELP };
+enum { TEXT, SUMMARY, CHROME, HTML, FORMS, FILTER = FORMS, DIFF, HELP };
 
 static const char usage[] =
     "usage: kvmlens report FILE.jsonl [OPTION]...\n"
@@ -26,6 +26,7 @@ static const char usage[] =
     "  --summary         counts and times of each kind of exit and each register (default)\n"
     "  --text            each event as a line\n"
     "  --chrome OUT      Trace Event Format, for ui.perfetto.dev and chrome://tracing\n"
+    "  --html OUT        one page with all of it, for a browser\n"
     "  --diff OTHER      what changed from FILE to OTHER\n"
     "  --filter EXPR     only what passes, as -trace filter=EXPR (kvmlens -h trace)\n"
     "Several forms may be asked for at once; OUT may be -.\n";
@@ -51,6 +52,7 @@ static const struct option words[] = {
     [TEXT] = {"text", no_argument, NULL, TEXT},
     [SUMMARY] = {"summary", no_argument, NULL, SUMMARY},
     [CHROME] = {"chrome", required_argument, NULL, CHROME},
+    [HTML] = {"html", required_argument, NULL, HTML},
     [FILTER] = {"filter", required_argument, NULL, FILTER},
     [DIFF] = {"diff", required_argument, NULL, DIFF},
     [HELP] = {"help", no_argument, NULL, HELP},
@@ -90,9 +92,11 @@ static int check_words(struct report *report, struct error *err)
                          "report: --diff is a form of its own; leave out the others");
     if (report->diff && strcmp(report->file, "-") == 0 && strcmp(report->diff, "-") == 0)
         return error_set(err, STATUS_USAGE, "report: only one of the two traces can be -");
-    if (forms > 1 && report->form[CHROME].wanted && !report->form[CHROME].out)
-        return error_set(err, STATUS_USAGE,
-                         "report: --chrome - leaves no room on stdout for another form");
+    for (unsigned i = CHROME; i < FORMS && forms > 1; i++)
+        if (report->form[i].wanted && !report->form[i].out)
+            return error_set(err, STATUS_USAGE,
+                             "report: --%s - leaves no room on stdout for another form",
+                             words[i].name);
     return 0;
 }
 
@@ -170,7 +174,8 @@ static struct trace_sink *make_sink(unsigned form, int fd)
 
     return form == TEXT      ? trace_text_sink(fd, colour)
            : form == SUMMARY ? trace_summary_sink(fd, colour)
-                             : trace_chrome_sink(fd);
+           : form == CHROME  ? trace_chrome_sink(fd)
+                             : trace_html_sink(fd);
 }
 
 /* --- the forms ---------------------------------------------------------------------------------- */
