@@ -110,8 +110,8 @@ static void nothing(void **state)
     (void)state;
     for (unsigned side = 0; side < 2; side++) {
         add(diff, side, 1000, "LSR", 10000 + 500 * side, 9000);
-        add(diff, side, 5, "THR", 10000 << side, 0);    /* too few for a median */
-        add(diff, side, 100, NULL, 100 + 90 * side, 0); /* the clock is not better */
+        add(diff, side, 5, "THR", side ? 20000 : 10000, 0); /* too few for a median */
+        add(diff, side, 100, NULL, 100 + 90 * side, 0);     /* the clock is not better */
     }
     char *text = print(diff);
     expect_in(text, "\nNothing changed beyond noise.\n");
