@@ -224,6 +224,21 @@ def keyboard(browser):
     quiet(browser)
 
 
+@case("events are in the order of the exits, each with its own data and registers")
+def order(browser):
+    show(browser, generate(20000))
+    wrong = browser.run("""const t = kvmlens.trace, wrong = [];
+        for (let i = 0; i < t.count; i += 7) {
+            const registers = t.registersOf(i), whats = t.whats, what = t.what[i];
+            if (i > 6 && t.exitAt(i) < t.exitAt(i - 1)) wrong.push(`${i}: exits before ${i - 1}`);
+            if (t.bytesOf(i).length !== whats.size[what]) wrong.push(`${i}: data of another`);
+            if (t.isExit(i) !== (registers !== null)) wrong.push(`${i}: registers of another`);
+            if (registers && registers[2] !== whats.addr[what]) wrong.push(`${i}: RDX is ${registers[2]}`);
+        } return wrong""")
+    same("wrong", wrong[:5], [])
+    expect(browser.run("return kvmlens.trace.stored !== null"), "expected the file to have another order", "")
+
+
 @case("timeline: wheel, drag and click")
 def mouse(browser):
     show(browser, generate(3000))
@@ -264,7 +279,7 @@ def looks(browser):
     show(browser, path, 390, 844)
     same("width", browser.run("return document.documentElement.scrollWidth"), 390)
     browser.screenshot(f"{FOLDER}/narrow.png")
-    browser.run("kvmlens.openView('exits'); kvmlens.choose(40, { open: true })")
+    browser.run("kvmlens.openView('exits'); kvmlens.choose(kvmlens.trace.what.findIndex((_, i) => kvmlens.trace.isExit(i)), { open: true })")
     browser.wait("document.getElementById('inspector').getBoundingClientRect().top < 400", "the exit is in sight")
     browser.screenshot(f"{FOLDER}/narrow-exit.png")
     quiet(browser)

@@ -133,6 +133,7 @@ class Trace {
         this.header = facts[0] ?? {};
         this.footer = facts[1] ?? null;
         this.readEvents();
+        this.sort();
         this.readTables();
         this.group();
     }
@@ -176,6 +177,22 @@ class Trace {
             shown = now > 0 ? now : shown;
             this.start[i] = shown;
             this.end = Math.max(this.end, shown + this.guest[i] + this.vmm[i]);
+        }
+    }
+
+    /* Into the order in which the vCPUs left the guest: the file has that in which exits were done. */
+    sort() {
+        let sorted = true;
+        for (let i = 1; i < this.count && sorted; i++)
+            sorted = this.exitAt(i - 1) <= this.exitAt(i);
+        this.stored = null; /* where event I stands in the file */
+        if (sorted)
+            return;
+        const at = Float64Array.from(this.start, (start, i) => start + this.guest[i]);
+        this.stored = Uint32Array.from(at, (_, i) => i).sort((a, b) => at[a] - at[b] || a - b);
+        for (const name of ["start", "guest", "vmm", "vcpu", "what", "place", "textOf", "remark"]) {
+            const from = this[name];
+            this[name] = from.map((_, i) => from[this.stored[i]]);
         }
     }
 
@@ -233,7 +250,8 @@ class Trace {
         return this.start[i] + this.guest[i];
     }
     bytesOf(i) {
-        return this.data.subarray(this.dataAt[i], this.dataAt[i + 1]);
+        const stored = this.stored ? this.stored[i] : i;
+        return this.data.subarray(this.dataAt[stored], this.dataAt[stored + 1]);
     }
     symbolOf(i) {
         return this.text(this.places.symbol[this.place[i]]);
@@ -248,12 +266,13 @@ class Trace {
 
     /* The general registers and RFLAGS of event I as BigInts, or null. */
     registersOf(i) {
+        const stored = this.stored ? this.stored[i] : i;
         let block = this.firstOf.length - 1;
-        while (block > 0 && this.firstOf[block] > i)
+        while (block > 0 && this.firstOf[block] > stored)
             block--;
         const reader = new Reader(this.registerBytes[block]), values = new Array(17).fill(0n);
         let has = false;
-        for (let at = this.firstOf[block]; at <= i; at++) {
+        for (let at = this.firstOf[block]; at <= stored; at++) {
             const mask = reader.next();
             has = mask !== 0;
             for (let r = 0; r < 17; r++)

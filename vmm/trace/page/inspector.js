@@ -3,7 +3,7 @@
  * it cannot show.
  */
 
-const AROUND = 12; /* events of KVM's that are shown before an exit */
+const AROUND = 8; /* events of KVM's that are shown before an exit, and behind it */
 
 class Inspector {
     constructor(page) {
@@ -62,7 +62,8 @@ class Inspector {
         return [
             ["remark", trace.text(trace.remark[i])],
             [family === KERNEL ? "fields" : "text", trace.text(trace.textOf[i])],
-            ["begins", `${moment(trace.start[i])} ms`],
+            ["in the guest", family < NOTE ? `from ${moment(trace.start[i])} ms` : ""],
+            [family < NOTE ? "left it" : "at", `${family < NOTE ? "at " : ""}${moment(trace.exitAt(i))} ms`],
             ["vCPU", trace.vcpu[i] === NO_VCPU ? "" : String(trace.vcpu[i])],
             [family === PIO ? "port" : "address", access ? hex(whats.addr[what], family === PIO ? 4 : 8) : ""],
             ["size", access ? `${whats.size[what]} byte${whats.size[what] === 1 ? "" : "s"}${count > 1 ? `, ${grouped(count)} times` : ""}` : ""],
@@ -113,7 +114,7 @@ class Inspector {
                 near.unshift(k);
         }
         const until = trace.exitAt(i) + trace.vmm[i];
-        for (let k = i + 1, after = 0; k < trace.count && k < i + 200 && after < 4 && trace.start[k] <= until + 1e6; k++) {
+        for (let k = i + 1, after = 0; k < trace.count && k < i + 200 && after < AROUND && trace.start[k] <= until + 1e6; k++) {
             if (trace.vcpu[k] !== trace.vcpu[i])
                 continue;
             if (trace.isExit(k))
@@ -124,7 +125,7 @@ class Inspector {
         if (!near.length)
             return "";
         const row = (k) => make("li", make("button.link", { type: "button", onclick: () => this.page.choose(k, { open: true }) },
-            make("span.number", `${trace.start[k] < trace.start[i] ? "−" : "+"}${duration(Math.abs(trace.start[k] - trace.start[i]))}`),
+            make("span.number", `${k < i ? "−" : "+"}${duration(Math.abs(trace.exitAt(k) - trace.exitAt(i)))}`),
             make("b", trace.groupOf(k).kind), make("span", trace.text(trace.textOf[k]))));
         return make("section", make("h3", "KVM around it"), make("ol.around", near.map(row)));
     }
@@ -145,8 +146,9 @@ function showAbout(page) {
         row("lasted", footer ? `${moment(footer.wall_ns)} ms` : ""),
         row("ended", footer ? `${text(footer.end) || "–"}, exit status ${footer.status}` : "no end: the run was killed, or the file was cut short"),
         row("measuring", header.clock_ns > 0 ? `costs ${header.clock_ns} ns an exit, which is part of the times; no finer digit is shown than ${clockStep} ns` : ""));
+    const stat = (wanted) => grouped((footer?.stats ?? []).find(([name]) => text(name) === wanted)?.[1] ?? "");
     const lost = make("dl.facts-of", row("exits shown", grouped(exits)),
-        row("exits that kvmlens handled", footer ? grouped(footer.exits) : ""), row("dropped", footer ? grouped(footer.dropped) : ""),
+        row("exits that kvmlens handled", footer ? grouped(footer.exits) : ""), row("exits that KVM counted", stat("exits")), row("dropped", footer ? grouped(footer.dropped) : ""),
         row("filtered out", footer ? grouped(footer.filtered) : ""), row("notes", grouped(counts[NOTE])),
         row("events of KVM", header.kernel ? grouped(counts[KERNEL]) : "not recorded (-trace kernel records them)"));
     /* The command line's last word on a property that is on unless it says off. */

@@ -13,7 +13,7 @@ class ListView {
         this.space = make("div.space");
         this.rows = make("div.rows");
         this.box = make("div.list", { role: "listbox", tabindex: 0, "aria-label": "Exits", id: "list" }, this.space, this.rows);
-        const head = ["time/ms", "cpu", "exit", "device register", "data", "guest+KVM", "VMM", "code", "source, instruction"];
+        const head = ["exit at/ms", "cpu", "exit", "device register", "data", "guest+KVM", "VMM", "code", "source, instruction"];
         this.panel.append(make("div.list-head", { "aria-hidden": "true" },
             head.map((name, column) => make(`span.c${column}`, name))), this.box);
         this.box.addEventListener("scroll", () => this.draw());
@@ -82,15 +82,16 @@ class ListView {
     row(row) {
         const { trace } = this.page, i = this.view[row], group = trace.groupOf(i), place = trace.place[i];
         const exit = trace.isExit(i), file = trace.text(trace.places.file[place]), remark = trace.text(trace.remark[i]);
+        const kernel = group.family === KERNEL;
         const vcpu = trace.vcpu[i] === NO_VCPU ? "–" : trace.vcpu[i];
         const source = [file && `${file.split("/").pop()}:${trace.places.line[place]}`, trace.text(trace.places.insn[place])];
         return make("div.row", { role: "option", id: `row-${row}`, "data-row": row, "data-event": i,
             "aria-selected": String(i === this.page.chosen), "aria-posinset": row + 1, "aria-setsize": this.view.length },
-        make("span.c0", moment(trace.start[i])), make("span.c1", vcpu),
-        make("span.c2", make(`span.swatch.f${group.family}`), group.kind),
-        make(`span.c3${group.target === "nobody" ? ".bad" : ""}`, group.target),
-        make("span.c4", dataText(trace, i, 4)),
-        exit ? timeCell(trace.guest[i], "span.c5") : make("span.c5"), exit ? timeCell(trace.vmm[i], "span.c6") : make("span.c6"),
+        make("span.c0", moment(trace.exitAt(i))), make("span.c1", vcpu),
+        make(`span.c2${kernel ? ".span2" : ""}`, make(`span.swatch.f${group.family}`), group.kind),
+        kernel ? "" : make(`span.c3${group.target === "nobody" ? ".bad" : ""}`, group.target),
+        make(`span.c4${exit ? "" : ".span3"}`, dataText(trace, i, 4)),
+        exit ? [timeCell(trace.guest[i], "span.c5"), timeCell(trace.vmm[i], "span.c6")] : "",
         make("span.c7", group.family === NOTE ? "" : trace.codeOf(i)),
         make("span.c8", remark ? make("em", remark) : source.filter(Boolean).join("  ")));
     }

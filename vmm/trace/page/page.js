@@ -21,6 +21,7 @@ class Page {
         const { header, footer } = this.trace;
         clockStep = header.clock_ns > 0 ? 10 ** Math.floor(Math.log10(header.clock_ns)) : 1;
         this.wall = footer?.wall_ns || this.trace.end;
+        this.idle = (footer?.stats ?? []).find(([name]) => this.trace.text(name) === "halt_wait_ns")?.[1] ?? 0;
         this.vcpusSeen = new Set(this.trace.vcpu).size - (this.trace.vcpu.includes(NO_VCPU) ? 1 : 0);
         this.chosen = -1;
         this.tests = [];

@@ -4,6 +4,8 @@
  * counts and times are added up once, from the left.
  */
 
+const DEVICES_MOST = 40; /* with a track of their own */
+
 class Track {
     /* EVENTS are numbers of events; AT is when they are. */
     constructor(trace, label, kind, events) {
@@ -86,9 +88,12 @@ function makeTracks(trace, view) {
         if (vcpus.has(vcpu))
             tracks.push(new Track(trace, `vCPU ${vcpu}`, "vcpu", vcpus.get(vcpu)));
         if (kvm.has(vcpu))
-            tracks.push(new Track(trace, "KVM", "kvm", kvm.get(vcpu)));
+            tracks.push(new Track(trace, vcpu === NO_VCPU ? "KVM, no vCPU" : "KVM", "kvm", kvm.get(vcpu)));
     }
-    for (const [name, events] of [...devices].sort((a, b) => b[1].length - a[1].length))
+    const byCount = [...devices].sort((a, b) => b[1].length - a[1].length), others = byCount.splice(DEVICES_MOST);
+    if (others.length)
+        byCount.push([`${others.length} others`, others.flatMap(([, events]) => events)]);
+    for (const [name, events] of byCount)
         tracks.push(new Track(trace, name, "device", events));
     return tracks;
 }
@@ -271,11 +276,11 @@ class Timeline {
             return;
         const { trace } = this, { i, count, track } = found;
         const cost = trace.isExit(i) ? `guest+KVM ${duration(trace.guest[i])}, VMM ${duration(trace.vmm[i])}` : "";
-        tip.replaceChildren(make("strong", trace.groupOf(i).label), make("span", `at ${moment(trace.start[i])} ms`),
+        tip.replaceChildren(make("strong", trace.groupOf(i).label), make("span", `at ${moment(trace.exitAt(i))} ms`),
             make("span", cost), make("span", trace.text(trace.remark[i]) || trace.text(trace.textOf[i])),
             count > 1 ? make("em", `the longest of ${grouped(count)} here, ${track.label}`) : "");
         const box = this.canvas.getBoundingClientRect();
-        tip.style.left = `${Math.min(x + 14, box.width - tip.offsetWidth - 8)}px`;
-        tip.style.top = `${Math.min(y + 16, box.height - 8)}px`;
+        tip.style.left = `${Math.min(box.left + x + 14, window.innerWidth - tip.offsetWidth - 8)}px`;
+        tip.style.top = `${Math.min(box.top + y + 16, window.innerHeight - tip.offsetHeight - 8)}px`;
     }
 }

@@ -30,6 +30,7 @@ function percentile(sorted, permille) {
     return sorted.length ? sorted[Math.max(0, Math.ceil((sorted.length * permille) / 1000) - 1)] : 0;
 }
 
+const ROWS_MOST = 500, HISTOGRAMS_MOST = 60;
 const MEASURES = [["total", "total"], ["mean", "mean"], ["p50", 500], ["p95", 950], ["p99", 990], ["max", 1000]];
 
 function measure(entry, side, what) {
@@ -64,17 +65,17 @@ class SummaryView {
         const guest = exits.reduce((sum, entry) => sum + entry.guestSum, 0);
         const vmm = exits.reduce((sum, entry) => sum + entry.vmmSum, 0), { page } = this;
         const whole = page.filtered ? guest + vmm : Math.max(guest + vmm, page.wall * page.vcpusSeen);
-        const rest = whole - guest - vmm, part = (name, label, ns) => [
+        const rest = whole - guest - vmm, idle = page.filtered ? 0 : Math.min(guest, page.idle), part = (name, label, ns) => [
             make(`span.swatch.${name}`), make("span", label), make("b.number", duration(ns)),
             make("span.share", `${percent(ns, whole)} %`)];
-        const bar = make("div.bar", { "aria-hidden": "true" }, [["guest", guest], ["vmm", vmm], ["rest", rest]].map(
+        const bar = make("div.bar", { "aria-hidden": "true" }, [["guest", guest - idle], ["idle", idle], ["vmm", vmm], ["rest", rest]].map(
             ([name, ns]) => {
                 const piece = make(`i.${name}`);
                 piece.style.flexGrow = ns / Math.max(whole, 1);
                 return piece;
             }));
-        return make("section.split", bar, make("p", make("span", part("guest", "guest+KVM", guest)),
-            make("span", part("vmm", "VMM", vmm)),
+        return make("section.split", bar, make("p", make("span", part("guest", "guest+KVM", guest - idle)),
+            idle > 0 ? make("span", part("idle", "idle (hlt in KVM)", idle)) : "", make("span", part("vmm", "VMM", vmm)),
             page.filtered ? null : make("span", part("rest", "neither", rest))));
     }
 
@@ -103,7 +104,8 @@ class SummaryView {
                 make("tr.over", make("td", { colspan: 4 }), make("th", { colspan: 6, scope: "colgroup" }, "guest+KVM"),
                     make("th", { colspan: 6, scope: "colgroup" }, "VMM")),
                 make("tr", columns.map(head))),
-            make("tbody", exits.map((entry) => this.row(entry))));
+            make("tbody", exits.slice(0, ROWS_MOST).map((entry) => this.row(entry)), exits.length > ROWS_MOST
+                ? make("tr", make("td.text", { colspan: 16 }, `${grouped(exits.length - ROWS_MOST)} more; filter to see them`)) : ""));
     }
 
     row(entry) {
@@ -129,7 +131,7 @@ class SummaryView {
         return make("section", make("h3", "Beside the exits"), make("table.grid.small",
             make("thead", make("tr", make("th.text", { scope: "col" }, "event"), make("th.text", { scope: "col" }, "of"),
                 make("th.number", { scope: "col" }, "count"))),
-            make("tbody", others.map((entry) => make("tr",
+            make("tbody", others.slice(0, ROWS_MOST).map((entry) => make("tr",
                 make("th.text", { scope: "row" }, make(`span.swatch.f${entry.group.family}`),
                     make("button.link", { type: "button", onclick: () => this.page.only(entry.group) }, entry.group.kind)),
                 make("td.text", entry.group.target), make("td.number", grouped(entry.count)))))));
@@ -154,12 +156,13 @@ class CostView {
             this.panel.replaceChildren(make("p.empty", "Nothing to show: no exit that passes the filter was timed."));
             return;
         }
-        const least = Math.min(...timed.map((times) => times[lowerBound(times, 1)]));
-        const low = Math.floor(Math.log10(least)), high = Math.ceil(Math.log10(Math.max(...timed.map((times) => times[times.length - 1])) + 1));
+        const least = timed.reduce((least, times) => Math.min(least, times[lowerBound(times, 1)]), Infinity);
+        const most = timed.reduce((most, times) => Math.max(most, times[times.length - 1]), 0);
+        const low = Math.floor(Math.log10(least)), high = Math.ceil(Math.log10(most + 1));
         this.axis = { low, high: Math.max(high, low + 1) };
-        const shown = entries.slice(0, 60);
+        const shown = entries.slice(0, HISTOGRAMS_MOST);
         this.panel.replaceChildren(this.choice(), make("div.histograms", this.scale(), shown.map((entry) => this.row(entry, sides))),
-            entries.length > 60 ? make("p.note", `The ${entries.length - 60} groups with the least time are not shown; filter to see them.`) : "");
+            entries.length > HISTOGRAMS_MOST ? make("p.note", `The ${grouped(entries.length - HISTOGRAMS_MOST)} groups with the least time are not shown; filter to see them.`) : "");
     }
 
     choice() {
