@@ -8,50 +8,63 @@
 
 #include <virtio_console.h>
 
-#define MESSAGES     8
-#define MESSAGE_MAX  64 /* bytes: a name behind struct virtio_console_control */
-#define RECEIVES     4
+#define QUEUES       (2 * CON_PORTS_MAX + 2)
+#define QUEUE_SIZE   16
+#define MESSAGES     8  /* that can wait until con_open() takes them */
 #define SETTLE_TICKS 20 /* after which the device has said all it has to say */
 
-struct port {
-    struct con_port told;
-    struct virtio_queue receive, transmit;
-    uint8_t received[RECEIVES][CON_READ_MAX];
+struct message {
+    struct virtio_console_control control;
+    char name[CON_NAME_SIZE]; /* whose last byte is not offered, and stays 0 */
 };
 
 static struct {
     struct virtio *dev;
-    struct port port[CON_PORTS_MAX];
-    struct virtio_queue control_in, control_out;
-    uint8_t message[MESSAGES][MESSAGE_MAX];
+    struct virtio_queue queue[QUEUES]; /* by their numbers */
+    struct con_port port[CON_PORTS_MAX];
+    uint8_t received[CON_PORTS_MAX][CON_READ_MAX];
+    struct message message[MESSAGES];
     struct virtio_console_control control;
 } con;
 
-static void offer(struct virtio_queue *queue, void *bytes, uint32_t size)
+static void offer(unsigned queue, void *bytes, uint32_t size)
 {
-    const struct virtio_buffer buffer = {bytes, size, true};
-    virtio_add(queue, &buffer, 1, bytes);
+    const struct virtio_buffer buffer = {memset(bytes, 0, size), size, true};
+    virtio_add(&con.queue[queue], &buffer, 1, bytes);
+    virtio_kick(&con.queue[queue]);
+}
+
+/* The next buffer that the device gives back within TICKS, or NULL. */
+static void *await(unsigned queue, uint32_t *size, uint64_t ticks)
+{
+    struct timeout timeout = timeout_start(ticks);
+    void *buffer;
+    while (!virtio_used(&con.queue[queue], &buffer, size)) {
+        if (timeout_passed(&timeout))
+            return NULL;
+        virtio_sleep(&con.queue[queue]);
+    }
+    return buffer;
 }
 
 static void send_control(uint32_t port, uint16_t event, uint16_t value)
 {
     const struct virtio_buffer buffer = {&con.control, sizeof(con.control), false};
     con.control = (struct virtio_console_control){port, event, value};
-    virtio_transfer(&con.control_out, &buffer, 1, NULL);
+    virtio_transfer(&con.queue[VIRTIO_CONSOLE_CONTROL_TX], &buffer, 1, NULL);
 }
 
-static void take_control(const uint8_t *message, uint32_t size)
+static void take_control(const struct message *message)
 {
-    struct virtio_console_control control;
-    memcpy(&control, message, sizeof(control));
-    if (size < sizeof(control) || control.id >= CON_PORTS_MAX)
+    uint32_t nr = message->control.id;
+    if (nr >= CON_PORTS_MAX)
         return;
-    struct con_port *port = &con.port[control.id].told;
-    switch (control.event) {
+    struct con_port *port = &con.port[nr];
+    switch (message->control.event) {
     case VIRTIO_CONSOLE_DEVICE_ADD:
         port->present = true;
-        send_control(control.id, VIRTIO_CONSOLE_PORT_READY, 1);
-        send_control(control.id, VIRTIO_CONSOLE_PORT_OPEN, 1);
+        send_control(nr, VIRTIO_CONSOLE_PORT_READY, 1);
+        send_control(nr, VIRTIO_CONSOLE_PORT_OPEN, 1);
         break;
     case VIRTIO_CONSOLE_DEVICE_REMOVE:
         *port = (struct con_port){.present = false};
@@ -60,112 +73,75 @@ static void take_control(const uint8_t *message, uint32_t size)
         port->console = true;
         break;
     case VIRTIO_CONSOLE_PORT_OPEN:
-        port->open = control.value;
+        port->open = message->control.value;
         break;
     case VIRTIO_CONSOLE_PORT_NAME:
-        size -= (uint32_t)sizeof(control);
-        size = size < sizeof(port->name) - 1 ? size : (uint32_t)sizeof(port->name) - 1;
-        memcpy(port->name, message + sizeof(control), size);
-        port->name[size] = 0;
+        memcpy(port->name, message->name, sizeof(port->name));
         break;
-    case VIRTIO_CONSOLE_RESIZE:
-        memcpy(&port->cols, message + sizeof(control), 2);
-        memcpy(&port->rows, message + sizeof(control) + 2, 2);
-        break;
-    }
-}
-
-/* Takes the device's messages until it has been silent for a while. */
-static void settle(void)
-{
-    void *message;
-    uint32_t size;
-    struct timeout timeout = timeout_start(SETTLE_TICKS);
-    while (virtio_has(con.dev, VIRTIO_CONSOLE_F_MULTIPORT) && !timeout_passed(&timeout)) {
-        if (!virtio_used(&con.control_in, &message, &size)) {
-            virtio_sleep(&con.control_in);
-            continue;
-        }
-        take_control(message, size);
-        offer(&con.control_in, message, MESSAGE_MAX);
-        virtio_kick(&con.control_in);
-        timeout = timeout_start(SETTLE_TICKS);
     }
 }
 
 static bool begin(struct virtio *dev)
 {
-    if (!virtio_begin(dev, VIRTIO_FEATURE(VIRTIO_CONSOLE_F_SIZE) |
-                               VIRTIO_FEATURE(VIRTIO_CONSOLE_F_MULTIPORT)))
+    if (!dev || !virtio_begin(dev, VIRTIO_FEATURE(VIRTIO_CONSOLE_F_SIZE) |
+                                       VIRTIO_FEATURE(VIRTIO_CONSOLE_F_MULTIPORT)))
         return false;
     bool multiport = virtio_has(dev, VIRTIO_CONSOLE_F_MULTIPORT);
-    for (unsigned nr = 0; nr < (multiport ? CON_PORTS_MAX : 1); nr++) {
-        struct port *port = &con.port[nr];
-        if (!virtio_queue_init(&port->receive, dev, VIRTIO_CONSOLE_PORT_RX(nr), RECEIVES) ||
-            !virtio_queue_init(&port->transmit, dev, VIRTIO_CONSOLE_PORT_TX(nr), 16))
-            break;
-        for (unsigned i = 0; i < RECEIVES; i++)
-            offer(&port->receive, port->received[i], CON_READ_MAX);
-    }
-    if (multiport &&
-        (!virtio_queue_init(&con.control_in, dev, VIRTIO_CONSOLE_CONTROL_RX, MESSAGES) ||
-         !virtio_queue_init(&con.control_out, dev, VIRTIO_CONSOLE_CONTROL_TX, MESSAGES)))
+    unsigned queues = 0;
+    while (queues < (multiport ? QUEUES : 2) &&
+           virtio_queue_init(&con.queue[queues], dev, queues, QUEUE_SIZE))
+        queues++;
+    if (queues < (multiport ? 4 : 2))
         return false;
     virtio_ready(dev);
-    for (unsigned nr = 0; nr < CON_PORTS_MAX && con.port[nr].receive.dev; nr++)
-        virtio_kick(&con.port[nr].receive);
+    con.dev = dev;
+    for (unsigned nr = 0; VIRTIO_CONSOLE_PORT_TX(nr) < queues; nr++)
+        offer(VIRTIO_CONSOLE_PORT_RX(nr), con.received[nr], CON_READ_MAX);
+    for (unsigned i = 0; multiport && i < MESSAGES; i++)
+        offer(VIRTIO_CONSOLE_CONTROL_RX, &con.message[i], sizeof(struct message) - 1);
+    if (multiport)
+        send_control(0, VIRTIO_CONSOLE_DEVICE_READY, 1);
+    else
+        con.port[0] = (struct con_port){.present = true, .console = true, .open = true};
     return true;
 }
 
 bool con_open(void)
 {
-    if (!con.dev) {
-        struct virtio *dev = virtio_find(VIRTIO_ID_CONSOLE, 0);
-        if (!dev || !begin(dev))
-            return false;
-        con.dev = dev;
-        if (virtio_has(dev, VIRTIO_CONSOLE_F_MULTIPORT)) {
-            for (unsigned i = 0; i < MESSAGES; i++)
-                offer(&con.control_in, con.message[i], MESSAGE_MAX);
-            virtio_kick(&con.control_in);
-            send_control(0, VIRTIO_CONSOLE_DEVICE_READY, 1);
-        } else {
-            con.port[0].told = (struct con_port){.present = true, .console = true, .open = true};
-        }
-        if (virtio_has(dev, VIRTIO_CONSOLE_F_SIZE)) {
-            con.port[0].told.cols = (uint16_t)virtio_config(dev, 0, 2);
-            con.port[0].told.rows = (uint16_t)virtio_config(dev, 2, 2);
-        }
+    struct message *message;
+    if (!con.dev && !begin(virtio_find(VIRTIO_ID_CONSOLE, 0)))
+        return false;
+    while (virtio_has(con.dev, VIRTIO_CONSOLE_F_MULTIPORT) &&
+           (message = await(VIRTIO_CONSOLE_CONTROL_RX, NULL, SETTLE_TICKS))) {
+        take_control(message);
+        offer(VIRTIO_CONSOLE_CONTROL_RX, message, sizeof(*message) - 1);
     }
-    settle();
+    if (virtio_has(con.dev, VIRTIO_CONSOLE_F_SIZE)) {
+        con.port[0].cols = (uint16_t)virtio_config(con.dev, 0, 2);
+        con.port[0].rows = (uint16_t)virtio_config(con.dev, 2, 2);
+    }
     return true;
 }
 
 const struct con_port *con_port(unsigned nr)
 {
-    return nr < CON_PORTS_MAX && con.port[nr].told.present ? &con.port[nr].told : NULL;
+    return nr < CON_PORTS_MAX && con.port[nr].present ? &con.port[nr] : NULL;
 }
 
 bool con_write(unsigned nr, void *bytes, uint32_t size)
 {
     const struct virtio_buffer buffer = {bytes, size, false};
-    return virtio_transfer(&con.port[nr].transmit, &buffer, 1, NULL);
+    return virtio_transfer(&con.queue[VIRTIO_CONSOLE_PORT_TX(nr)], &buffer, 1, NULL);
 }
 
 uint32_t con_read(unsigned nr, uint8_t *to, uint64_t ticks)
 {
-    struct virtio_queue *queue = &con.port[nr].receive;
-    struct timeout timeout = timeout_start(ticks);
-    void *from;
     uint32_t size;
-    while (!virtio_used(queue, &from, &size)) {
-        if (timeout_passed(&timeout))
-            return 0;
-        virtio_sleep(queue);
-    }
+    uint8_t *from = await(VIRTIO_CONSOLE_PORT_RX(nr), &size, ticks);
+    if (!from)
+        return 0;
     size = size < CON_READ_MAX ? size : CON_READ_MAX;
     memcpy(to, from, size);
-    offer(queue, from, CON_READ_MAX);
-    virtio_kick(queue);
+    offer(VIRTIO_CONSOLE_PORT_RX(nr), from, CON_READ_MAX);
     return size;
 }

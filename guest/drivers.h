@@ -54,11 +54,12 @@ unsigned balloon_follow(uint64_t ticks);
 /* console.c */
 #define CON_PORTS_MAX 8
 #define CON_READ_MAX  256
+#define CON_NAME_SIZE 32
 struct con_port {
     bool present, console;
     bool open;           /* at the host's end */
-    uint16_t cols, rows; /* of the window; 0: not known */
-    char name[32];
+    uint16_t cols, rows; /* of port 0's window; 0: not known */
+    char name[CON_NAME_SIZE];
 };
 bool con_open(void); /* and hears the device's news; false: there is no such device */
 const struct con_port *con_port(unsigned nr); /* NULL: there is none */

@@ -112,8 +112,6 @@ uint64_t virtio_config(const struct virtio *dev, unsigned offset, unsigned size)
 {
     volatile uint8_t *at = dev->regs + VIRTIO_MMIO_CONFIG + offset;
     switch (size) {
-    case 1:
-        return *at;
     case 2:
         return *(volatile uint16_t *)at;
     case 4:
@@ -145,9 +143,7 @@ bool virtio_add(struct virtio_queue *queue, const struct virtio_buffer *buffers,
         last = queue->free_head;
         desc->addr = (uint64_t)buffers[i].data;
         desc->len = buffers[i].size;
-        desc->flags = VIRTQ_DESC_NEXT;
-        if (buffers[i].writable)
-            desc->flags |= VIRTQ_DESC_WRITE;
+        desc->flags = buffers[i].writable ? VIRTQ_DESC_NEXT | VIRTQ_DESC_WRITE : VIRTQ_DESC_NEXT;
         queue->free_head = desc->next;
     }
     queue->desc[last].flags &= (uint16_t)~VIRTQ_DESC_NEXT;

@@ -81,7 +81,7 @@ void virtio_ready(struct virtio *dev);
 bool virtio_has(const struct virtio *dev, unsigned feature); /* a bit number; agreed on */
 bool virtio_needs_reset(const struct virtio *dev);
 
-/* SIZE bytes (1, 2, 4, 8) of the device's configuration at OFFSET. */
+/* SIZE bytes (2, 4, 8) of the device's configuration at OFFSET. */
 uint64_t virtio_config(const struct virtio *dev, unsigned offset, unsigned size);
 void virtio_config_set(struct virtio *dev, unsigned offset, uint32_t value);
 

@@ -31,7 +31,21 @@ build/tests/fuzz/fuzz_guest_net: $(GUEST_NET:%=build/fuzz/%)
 asan: build/asan/kvmlens
 
 # The tests that start threads.
-THREADED := $(patsubst %,build/tests/tsan/test_%,disk disk_flush disk_open exit host loop remarks ring trace trace_order virtq_race vm)
+THREADED := \
+    chardev_drain \
+    disk \
+    disk_flush \
+    disk_open \
+    exit \
+    host \
+    loop \
+    remarks \
+    ring \
+    trace \
+    trace_order \
+    virtq_race \
+    vm
+THREADED := $(THREADED:%=build/tests/tsan/test_%)
 $(THREADED): build/tests/tsan/%: build/tsan/tests/unit/%.o build/tsan/libcore.a build/.libs | build/.setup-test
 	@$(say) LINK $@
 	@mkdir -p $(@D)

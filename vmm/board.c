@@ -4,8 +4,6 @@
  */
 #include "board.h"
 
-#include "log.h"
-
 #include <errno.h>
 #include <memmap.h>
 #include <ports.h>
@@ -345,21 +343,13 @@ int board_connect(struct board *b, struct error *err)
     return 0;
 }
 
-/* A guest may end while its last words wait for a slow reader. */
-static void drain_console(struct board *b)
-{
-    while (b->serial.tx.count > 0 && chardev_wait_writable(b->console))
-        serial_tx_ready(&b->serial);
-    if (b->serial.tx.count > 0)
-        log_say("the last %u bytes of the guest's output could not be written", b->serial.tx.count);
-}
-
 void board_drain(struct board *b)
 {
     pthread_mutex_lock(&b->vm->device_lock);
     slots_settle(&b->slots);
     pthread_mutex_unlock(&b->vm->device_lock);
-    drain_console(b);
+    if (b->config->backends)
+        chardev_drain(b->config->backends->chardev, &b->vm->device_lock);
 }
 
 void board_disconnect(struct board *b)

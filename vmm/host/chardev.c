@@ -16,7 +16,8 @@
 #define ESCAPE_KEY    0x01         /* Ctrl-A */
 #define PTY_LOOK_NS   200000000ull /* how often a pty that nobody has open is looked at */
 #define TYPED_AT_ONCE 64
-#define DRAIN_MS      2000 /* how long a guest that has ended waits for its reader */
+#define NS_PER_MS     1000000ull
+#define DRAIN_NS      (2000 * NS_PER_MS) /* how long a guest that has ended waits for its readers */
 
 static const char escape_help[] = "\n"
                                   "C-a h    print this help\n"
@@ -249,15 +250,40 @@ bool chardev_send(struct chardev *dev, uint8_t byte)
     return chardev_write(dev, &byte, 1) == 1;
 }
 
-bool chardev_wait_writable(const struct chardev *dev)
+/* The guest has output that waits for room. */
+static bool output_waits(const struct chardev *dev)
 {
-    struct pollfd out = {.fd = dev->out.fd, .events = POLLOUT};
-    int n;
+    return dev && dev->out.fd >= 0 && (dev->out.events & POLLOUT);
+}
 
-    do
-        n = poll(&out, 1, DRAIN_MS);
-    while (n < 0 && errno == EINTR);
-    return n > 0;
+void chardev_drain(struct chardev *const dev[CHARDEVS_MAX], pthread_mutex_t *lock)
+{
+    uint64_t now, deadline = loop_now() + DRAIN_NS;
+
+    while ((now = loop_now()) < deadline) {
+        struct pollfd out[CHARDEVS_MAX];
+        bool waits = false;
+
+        for (unsigned i = 0; i < CHARDEVS_MAX; i++) {
+            bool this_waits = output_waits(dev[i]);
+
+            out[i] = (struct pollfd){.fd = this_waits ? dev[i]->out.fd : -1, .events = POLLOUT};
+            waits = waits || this_waits;
+        }
+        if (!waits)
+            return;
+        if (poll(out, CHARDEVS_MAX, (int)((deadline - now) / NS_PER_MS) + 1) <= 0)
+            continue;
+        pthread_mutex_lock(lock);
+        for (unsigned i = 0; i < CHARDEVS_MAX; i++)
+            if (out[i].revents)
+                chardev_output_ready(dev[i], out[i].revents);
+        pthread_mutex_unlock(lock);
+    }
+    for (unsigned i = 0; i < CHARDEVS_MAX; i++)
+        if (output_waits(dev[i]))
+            log_say("%s: the guest's last output could not be written: nobody reads it",
+                    dev[i]->name);
 }
 
 /* --- both --------------------------------------------------------------------------------------- */

@@ -13,6 +13,7 @@
 #include "../options_devices.h"
 #include "loop.h"
 
+#include <pthread.h>
 #include <stddef.h>
 #include <sys/types.h>
 
@@ -76,8 +77,10 @@ size_t chardev_write(struct chardev *dev, const void *bytes, size_t count);
 /* Sends a byte. False: not now. */
 bool chardev_send(struct chardev *dev, uint8_t byte);
 
-/* Waits, for 2 seconds at the most, until chardev_send() can take a byte. False: it still cannot. */
-bool chardev_wait_writable(const struct chardev *dev);
+/* The guest has ended: what it has sent and could not be written yet (peer.writable() sends it)
+ * gets 2 seconds, all devices together; what is left is said. DEV may have NULLs. The peers are
+ * called with LOCK held; the loop does not run. */
+void chardev_drain(struct chardev *const dev[CHARDEVS_MAX], pthread_mutex_t *lock);
 
 /* The peer has room again. */
 void chardev_accept_input(struct chardev *dev);
