@@ -140,7 +140,7 @@ const struct command commands[] = {
     {"smp", "", "start the other CPUs; each reports", command_smp},
     {"fault", "ud|pf|gp|de|stack|triple", "crash the kernel", command_fault},
     {"zoo", "", "provoke each kind of VM exit once", command_zoo},
-    {"net", "info|dhcp|ip|ping|udp|echo|stats", "the network", command_net},
+    {"net", "VERB ...", "the network; info, dhcp, ip, ping, udp, echo, stats", command_net},
     {"bench", "[N]", "cycles for each of N exits", command_bench},
     {"blk", "[DISK] VERB ...", "a disk; blk alone lists what can be done", command_blk},
     {"rng", "[BYTES]", "random bytes of the entropy device", command_rng},

@@ -37,6 +37,7 @@ test|tool clang-format|clang-format|clang-tools-extra|clang|checks the layout of
 test|tool cppcheck|cppcheck|cppcheck|cppcheck|reads the code for mistakes
 test|tool ctags|universal-ctags|ctags|ctags|measures the functions
 test|tool shellcheck|shellcheck|ShellCheck|shellcheck|reads the scripts for mistakes
+test|tool tcpdump|tcpdump|tcpdump|tcpdump|reads the dumps of guests' networks
 test|tool ip|iproute2|iproute|iproute2|makes bridges and taps for the tests of guests' networks
 test|tool mandoc|mandoc|mandoc|mandoc|checks the manual page
 test|tool valgrind|valgrind|valgrind|valgrind|counts the instructions of an exit (make bench)

@@ -1,4 +1,5 @@
 """Disks whose host lets them down while the guest runs; and what reaches the host's system calls."""
+import contextlib
 import os
 import random
 import re
@@ -9,8 +10,8 @@ import struct
 import subprocess
 import time
 
-from harness import (Failed, Skip, case, check_sanitizers, Ended, environment, expect, expect_status, expect_text,
-                     guest_command, run, scratch, text)
+from harness import (IMAGE, QEMU, Failed, Skip, case, check_sanitizers, Ended, environment, expect, expect_one_line,
+                     expect_status, expect_text, guest_command, run, scratch, text)
 
 MIB = 1 << 20
 LOG_SECTOR = 16
@@ -102,6 +103,65 @@ def no_room(binary):
         expect_text(ended.out, r"^blk: flushed", ended)
         with open(trace, encoding="utf-8") as file:
             expect_text(file.read(), r"virtio-blk0 .*write of sector 1500 failed: errno 27", ended)
+
+
+@contextlib.contextmanager
+def loop_device(path):
+    """A block device of the host, whose sectors are in the file PATH."""
+    if not shutil.which("losetup"):
+        raise Skip("losetup (util-linux) is not installed")
+    made = run(["losetup", "--find", "--show", path])
+    if made.status != 0:
+        raise Skip(f"no loop device can be made here (it takes root): {made.err.strip()}")
+    try:
+        yield made.out.strip()
+    finally:
+        run(["blockdev", "--setrw", made.out.strip()])
+        run(["losetup", "--detach", made.out.strip()])
+
+
+def block_device(binary):
+    """A real block device: its size, data both ways, zeroes and holes, and its end."""
+    with scratch() as folder:
+        path = image(folder)
+        with loop_device(path) as device:
+            options = ("-drive", f"if=none,id=d,format=raw,file={device},discard=unmap", "-device",
+                       "virtio-blk-device,drive=d")
+            ended = shell(binary, ("blk info", "blk read 0", "blk fill 100 64 3", "blk fill 1000 1048 4", "blk zero 108 8",
+                                   "blk discard 1024 512", "blk flush", "blk verify 100 8 3", "blk read 2048"), options)
+        expect_text(ended.out, r"^capacity: +2048 sectors of 512 bytes, 1024 KiB, read and write", ended)
+        expect_text(ended.out, r"\|first sector\.\.\.\.\|", ended)
+        for line in ("blk: 8 sectors from 100 are as filled", "blk: read at sector 2048: I/O error", "blk: flushed"):
+            expect_text(ended.out, f"^{line}", ended)
+        wanted = bytearray(b"first sector".ljust(512, b".").ljust(MIB, b"\0"))
+        for sector, count, seed in ((100, 64, 3), (1000, 1048, 4)):
+            words = (seed + word * STEP & (1 << 64) - 1 for word in range(sector * 64, (sector + count) * 64))
+            wanted[sector * 512:(sector + count) * 512] = struct.pack(f"<{count * 64}Q", *words)
+        wanted[108 * 512:116 * 512] = bytes(8 * 512)
+        wanted[1024 * 512:1536 * 512] = bytes(512 * 512)
+        with open(path, "rb") as file:
+            expect(file.read() == wanted, "expected the file behind the device to hold what the guest has written", ended)
+
+
+case("kvm", "disk: a block device")(block_device)
+case("qemu", "disk: a block device")(lambda _binary: block_device(QEMU))
+
+
+@case("kvm", "disk: a block device is locked, and read-only if the host says so")
+def block_device_refused(binary):
+    with scratch() as folder, loop_device(image(folder)) as device:
+        guest = Session(binary, drive(device))
+        try:
+            guest.until("\n> ")
+            expect_one_line(run(guest_command(binary, options=drive(device))), IMAGE, "lock|in use")
+            guest.end()
+        finally:
+            guest.process.kill()
+            guest.process.wait()
+        run(["blockdev", "--setro", device])
+        expect_one_line(run(guest_command(binary, options=drive(device))), IMAGE, "readonly=on")
+        ended = shell(binary, ("blk read 0", "blk write 0 x"), drive(device, ",readonly=on"))
+        expect_text(ended.out, "^blk: write at sector 0: I/O error", ended)
 
 
 @case("kvm", "disk: cache=writeback, at the host", properties="", calls="ws", asan=False)

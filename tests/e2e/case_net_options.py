@@ -1,10 +1,11 @@
 """Networks of the command line: what is refused before the guest starts, ports in use, dumps, tap
 interfaces, a guest that resets with its network."""
 import os
+import re
 import shutil
 import socket
 
-from harness import (DEBUG_EXIT, KERNEL, USAGE, Skip, boot, case, expect, expect_one_line, expect_status, expect_text,
+from harness import (DEBUG_EXIT, INTERNAL, KERNEL, USAGE, Skip, boot, case, expect, expect_one_line, expect_status, expect_text,
                      guest_command, run, scratch)
 from networks import CARD, DONE, Guest, frames
 
@@ -49,6 +50,25 @@ def port_in_use(binary, kind, type):
             taken.listen()
         expect_one_line(run([binary, "-kernel", KERNEL, "-nic", f"user,hostfwd={kind}:127.0.0.1:{port}-:7"]), USAGE,
                         f"{kind.upper()} port {port} of 127.0.0.1", "in use")
+
+
+@case("cli", "refused: a network without libslirp", library=None, pattern="file too short")
+@case("cli", "refused: a network with a libslirp that is none", library="libm.so.6", pattern="undefined symbol: slirp_new")
+def no_slirp(binary, library, pattern):
+    """A file of its name comes first where the loader looks for it."""
+    with scratch() as folder, open(f"{folder}/libslirp.so.0", "wb") as there:
+        if library:
+            with open("/proc/self/maps", encoding="utf-8") as maps:
+                found = re.search(rf"/\S+/{re.escape(library)}", maps.read())
+            if not found:
+                raise Skip(f"Python has not loaded {library}, which is to take its place")
+            with open(found[0], "rb") as file:
+                there.write(file.read())
+            there.flush()
+        ended = run([binary, "-kernel", KERNEL, *USER, *CARD], env={"LD_LIBRARY_PATH": folder})
+        expect_one_line(ended, INTERNAL, r"-netdev n: user networking needs libslirp \(Debian: libslirp0\)", pattern)
+        # Who has no network does without it.
+        expect_status(run([binary, "-version"], env={"LD_LIBRARY_PATH": folder}), 0)
 
 
 def type_line(guest, line):

@@ -221,6 +221,23 @@ def balloon_rss(binary):
         expect(full - given > 48, f"expected 64 MiB less in use: {full} MiB, then {given} MiB")
 
 
+@both("the balloon follows the host's wish, and tells statistics when asked")
+def balloon_follows(binary):
+    with scratch() as folder:
+        trace = f"{folder}/trace"
+        options = [] if binary in (QEMU, QEMU_KVM) else ["-trace", f"exits,file={trace}"]
+        for device, least, most in (("virtio-balloon-device,guest-stats-polling-interval=1", 2, 60),
+                                    ("virtio-balloon-device", 0, 1)):
+            ended = commands(binary, ("balloon inflate 4", "balloon follow 3"), ("-device", device, *options))
+            expect_text(ended.out, "^balloon: 1024 pages, 0 wanted", ended)
+            expect_text(ended.out, "^balloon: 0 pages, 0 wanted", ended)
+            found = re.search(r"^balloon: the host has asked for statistics (\d+) times", ended.out, re.M)
+            expect(found and least <= int(found[1]) <= most, f"expected {least} to {most} questions of {device}", ended)
+            if options and least:
+                free = re.findall(r"2 statistics: 134217728 bytes of memory, (\d+) free", text(contents(trace)))
+                expect(len(free) >= least and int(free[0]) > 100 << 20, f"found {free} in the trace", ended)
+
+
 def console_options(port, chardev, name="c"):
     return "-chardev", chardev, "-device", f"{port},chardev={name}"
 

@@ -70,6 +70,7 @@ static int measure(struct disk *disk, struct error *err)
 {
     struct stat st;
     unsigned physical;
+    int protected = 0;
 
     if (fstat(disk->fd, &st) < 0)
         return disk_error(disk, err, "cannot ask its size: %s", strerror(errno));
@@ -85,6 +86,11 @@ static int measure(struct disk *disk, struct error *err)
     if (disk->block_device && (ioctl(disk->fd, BLKGETSIZE64, &disk->file_bytes) < 0 ||
                                ioctl(disk->fd, BLKPBSZGET, &physical) < 0))
         return disk_error(disk, err, "cannot ask the block device's size: %s", strerror(errno));
+    /* Linux opens it for writing all the same, and fails each write. */
+    if (disk->block_device && !disk->info.readonly && ioctl(disk->fd, BLKROGET, &protected) == 0 &&
+        protected)
+        return disk_error(disk, err,
+                          "the block device is read-only (readonly=on opens it for reading only)");
     if (disk->file_bytes == 0)
         return disk_error(disk, err,
                           "found an empty file (0 bytes), expected a disk image; "
