@@ -1,6 +1,6 @@
 #!/bin/bash
-# readme-refresh.sh [FILE...]: replaces the output shown in README.md, docs/tour.md and docs/trace.md with
-# that of a run.  A block is
+# readme-refresh.sh [FILE...]: replaces the output shown in README.md and docs/ with that of a run.
+# A block is
 #     <!-- run: COMMAND -->  or  <!-- run: COMMAND ## FILTER -->
 #     (the command and what it printed to stdout and stderr, passed through FILTER)
 #     <!-- end -->
@@ -8,7 +8,7 @@
 set -eu
 cd "$(dirname "$0")/.."
 unset MAKELEVEL MAKEFLAGS MFLAGS # commands run as in a reader's shell
-[ $# -gt 0 ] || set -- README.md docs/tour.md docs/trace.md
+[ $# -gt 0 ] || set -- README.md docs/tour.md docs/trace.md docs/virtio.md
 
 print_block() { # KIND COMMAND FILTER
     [ "$1" = markdown ] || printf '```console\n$ %s\n' "$2"

@@ -114,6 +114,37 @@ def statuses():
     return verdict("exit-statuses", complaints)
 
 
+def documented_names():
+    """The functions that docs/threats.md and docs/virtio.md name exist, and so do the tests."""
+    complaints = []
+    for path in ("docs/threats.md", "docs/virtio.md"):
+        with open(path, encoding="utf-8") as file:
+            listed = re.findall(r"`([^`\n]+)`", file.read())
+        named = [word for word in listed if re.match(r"(unit|kvm|cli|fuzz)/.|[\w/]+\.c:\w+\(\)$", word)]
+        complaints += [f"{path}: there is no {word}" for word in named if not is_there(word)]
+        if not named:
+            complaints.append(f"{path} names no function at all")
+    return verdict("documented-names", complaints)
+
+
+def is_there(word):
+    """`unit/virtq: name`, `kvm/the name of a case`, `fuzz/virtq`, or `virtio/virtq.c:name()`."""
+    group, _, name = word.partition("/")
+    if group in ("kvm", "cli") and not word.endswith("()"):
+        return harness.has_case(group, name)
+    if group == "fuzz":
+        return os.path.exists(f"tests/fuzz/fuzz_{name}.c")
+    source, _, function = word.removesuffix("()").partition(":")
+    if group == "unit":
+        source = f"tests/unit/test_{source[len('unit/'):]}.c"
+    else:
+        source = source if source.startswith("guest/") else f"vmm/{source}"
+    if not os.path.exists(source):
+        return False
+    with open(source, encoding="utf-8") as file:
+        return re.search(rf"^[a-z].*\b{function.strip()}\(", file.read(), re.M) is not None
+
+
 def lint():
     yield layout()
     yield command("shellcheck", ["shellcheck", *scripts()])
@@ -130,6 +161,7 @@ def lint():
     yield command("machine.md-is-fresh", ["scripts/machine-doc.sh", "--check"])
     yield command("exits.md-is-fresh", ["scripts/exits-doc.sh", "--check"])
     yield statuses()
+    yield documented_names()
 
 
 def tap(program):

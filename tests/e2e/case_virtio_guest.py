@@ -228,7 +228,7 @@ def balloon_follows(binary):
         options = [] if binary in (QEMU, QEMU_KVM) else ["-trace", f"exits,file={trace}"]
         for device, least, most in (("virtio-balloon-device,guest-stats-polling-interval=1", 2, 60),
                                     ("virtio-balloon-device", 0, 1)):
-            ended = commands(binary, ("balloon inflate 4", "balloon follow 3"), ("-device", device, *options))
+            ended = commands(binary, ("balloon inflate 4", "balloon follow 3"), ("-device", device, *options), timeout=150)
             expect_text(ended.out, "^balloon: 1024 pages, 0 wanted", ended)
             expect_text(ended.out, "^balloon: 0 pages, 0 wanted", ended)
             found = re.search(r"^balloon: the host has asked for statistics (\d+) times", ended.out, re.M)

@@ -82,6 +82,10 @@ def _load():
     return _cases
 
 
+def has_case(group_name, name):
+    return any(known[:2] == (group_name, name) for known in _load())
+
+
 @functools.lru_cache
 def kvm_trouble():
     """Why kvmlens cannot run guests here, or None."""
