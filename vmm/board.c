@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <memmap.h>
 #include <ports.h>
+#include <stdio.h>
 #include <string.h>
 #include <time.h>
 
