@@ -206,6 +206,10 @@ static void print_trace(void)
         "Each VM exit, and between them what never leaves the kernel: the events kvm:* of "
         "tracefs, of this process alone. Needs root, and libtracefs.",
         INDENT);
+    printf("-trace setup[,file=PATH]\n");
+    print_wrapped("Each ioctl by which the VM is made: its arguments by name, its result, how long "
+                  "it took, and what it is for. KVM_RUN is left out: -trace exits shows it.",
+                  INDENT);
     printf("-trace live[,filter=EXPR]\n");
     print_wrapped("A view on the terminal (stderr) while the guest runs: rates and costs of device "
                   "registers and guest symbols; keys r, c, n sort, k chooses, p pauses, q leaves.",

@@ -87,11 +87,11 @@ const struct option_def option_table[] = {
      option_global, NULL},
 
     {GROUP_TRACE, "trace", NULL,
-     "exits|summary|kernel|live[,file=PATH][,format=FORMAT][,filter=EXPR]",
+     "exits|summary|kernel|setup|live[,file=PATH][,format=FORM][,filter=EXPR]",
      "Print each VM exit as a line; or at the end counts and times of each kind; or each exit, and "
-     "KVM's own events between them (as root); or a view of them while the guest runs. To stderr, "
-     "or to PATH; all of them, or those that "
-     "pass a filter (-h trace). May be given up to 4 times.",
+     "KVM's own events between them (as root); or the ioctls that make the VM; or a view of the "
+     "exits while the guest runs. To stderr, or to PATH; all of them, or those that pass a filter; "
+     "as text, or in another form (-h trace). May be given up to 4 times.",
      option_trace, NULL},
 
     {GROUP_HELP, "help", "h", NULL,

@@ -16,6 +16,7 @@ struct choice {
 static const struct choice kinds[] = {{"exits", TRACE_EXITS},
                                       {"summary", TRACE_SUMMARY},
                                       {"kernel", TRACE_KERNEL},
+                                      {"setup", TRACE_SETUP},
                                       {"live", TRACE_LIVE}};
 
 static const struct choice formats[] = {
@@ -56,7 +57,7 @@ static int set_kind(struct option_parser *parser, const char *value)
                             near.best);
     return option_error(
         parser,
-        "there is no trace %s; kvmlens traces VM exits (exits, summary, kernel, live), "
+        "there is no trace %s; kvmlens traces VM exits (exits, summary, kernel, setup, live), "
         "not QEMU's events",
         QUOTE(value));
 }
@@ -90,7 +91,7 @@ static int set_filter(struct option_parser *parser, const char *value)
 }
 
 const struct property trace_properties[] = {
-    {"enable", "exits|summary|kernel|live", "What to trace.", set_kind},
+    {"enable", "exits|summary|kernel|setup|live", "What to trace.", set_kind},
     {"file", "PATH", "Where to (default: stderr).", set_file},
     {"format", "text|jsonl|chrome|html",
      "In which form (default: text); jsonl is one JSON object a line, for kvmlens report and other "
@@ -114,7 +115,8 @@ int option_trace(struct option_parser *parser, char *argument)
     if (parser->options->mode != MODE_RUN)
         return 0;
     if (!parser->trace_kind_given)
-        return option_error(parser, "what to trace is missing: exits, summary, kernel or live");
+        return option_error(parser,
+                            "what to trace is missing: exits, summary, kernel, setup or live");
     if (current_trace(parser)->kind == TRACE_LIVE &&
         (current_trace(parser)->file || parser->trace_format_given))
         return option_error(parser,

@@ -9,6 +9,25 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* An ioctl of the VM's becomes an event: from a thread that may emit one (trace_emit()), since the
+ * VM is made by one thread, each vCPU by its own, and lines are driven with the device lock held. */
+static void tell_setup(void *opaque, const struct kvm_call *call)
+{
+    struct vm *vm = opaque;
+    uint64_t now = trace_now(vm->trace);
+
+    trace_emit(vm->trace, &(struct trace_event){
+                              .kind = VM_EXIT_NOTE,
+                              .start_ns = now > call->ns ? now - call->ns : 1,
+                              .vmm_ns = call->ns,
+                              .vcpu = call->vcpu,
+                              .device = "kvm",
+                              .reg = call->name,
+                              .text = trace_keep(vm->trace, call->text),
+                              .remark = call->why,
+                          });
+}
+
 int vm_create(struct vm *vm, unsigned count, struct trace *trace, struct error *err)
 {
     *vm = (struct vm){.trace = trace, .end_claimed = ATOMIC_FLAG_INIT};
@@ -23,7 +42,8 @@ int vm_create(struct vm *vm, unsigned count, struct trace *trace, struct error *
         vm->vcpu[i].vm = vm;
         vm->vcpu[i].index = i;
     }
-    return kvm_vm_create(&vm->kvm, err);
+    vm->setup = (struct kvm_listener){.called = tell_setup, .opaque = vm};
+    return kvm_vm_create(&vm->kvm, trace && trace_wants_setup(trace) ? &vm->setup : NULL, err);
 }
 
 void vm_destroy(struct vm *vm)

@@ -60,7 +60,8 @@ struct vm {
     struct mem mem;
     struct bus pio, mmio;
     pthread_mutex_t device_lock;
-    struct trace *trace; /* borrowed; NULL: off */
+    struct trace *trace;       /* borrowed; NULL: off */
+    struct kvm_listener setup; /* for the trace */
 
     /* Under the device lock: who is calling a device because of an exit, and on which thread. */
     struct vcpu *handling;

@@ -22,8 +22,9 @@ struct kvm_vcpu {
     atomic_bool immediate_exit;
 };
 
-int kvm_vm_create(struct kvm_vm **vm, struct error *err)
+int kvm_vm_create(struct kvm_vm **vm, const struct kvm_listener *listener, struct error *err)
 {
+    (void)listener;
     if (fake_kvm.fail_create)
         return error_set(err, STATUS_NO_KVM, "fake: no KVM");
     *vm = calloc(1, sizeof **vm);

@@ -44,11 +44,20 @@ void kvm_decode_exit(struct kvm_run *run, struct vm_exit *exit)
     *exit = (struct vm_exit){.kind = VM_EXIT_HLT, .raw_reason = run->exit_reason};
 }
 
-int kvm_cpuid_set(const struct kvm_cpuid_table *table, int vcpu_fd, unsigned index, unsigned count,
-                  const struct cpu_features *features, struct error *err)
+int kvm_cpuid_set(const struct kvm_cpuid_table *table, const struct kvm_listener *listener,
+                  int vcpu_fd, unsigned index, unsigned count, const struct cpu_features *features,
+                  struct error *err)
 {
-    (void)table, (void)vcpu_fd, (void)index, (void)count, (void)features;
+    (void)table, (void)listener, (void)vcpu_fd, (void)index, (void)count, (void)features;
     return error_set(err, STATUS_INTERNAL, "no CPUID here");
+}
+
+int kvm_ioctl_told(const struct kvm_listener *listener, int fd, unsigned long request,
+                   const char *name, unsigned long arg)
+{
+    (void)listener, (void)fd, (void)request, (void)name, (void)arg;
+    fail();
+    return -1;
 }
 
 enum status kvm_blame(int error)

@@ -255,6 +255,24 @@ static void events_of_kvm(void **state)
     assert_line(event, "     1.234   - kvm_exit");
 }
 
+static void ioctls(void **state)
+{
+    char line[TRACE_LINE_MAX];
+    struct trace_event event = {.kind = VM_EXIT_NOTE,
+                                .start_ns = 1234567,
+                                .vmm_ns = 8312,
+                                .vcpu = 1,
+                                .device = "kvm",
+                                .reg = "KVM_CREATE_VCPU",
+                                .text = "fd 9: id 1 = fd 12",
+                                .remark = "a vCPU"};
+
+    (void)state;
+    format(line, false, &event);
+    assert_string_equal(line, "     1.234   1 KVM_CREATE_VCPU                                "
+                              "                 8.3us  fd 9: id 1 = fd 12  # a vCPU\n");
+}
+
 static void absurd_events_stay_in_bounds(void **state)
 {
     static char name[300];
@@ -269,6 +287,7 @@ static void absurd_events_stay_in_bounds(void **state)
     event.device = event.reg = event.raw_name = event.detail_name = event.remark = name;
     for (unsigned size = 0; size < 256; size += 15) {
         event.kind = size % 2 ? VM_EXIT_PIO : VM_EXIT_NOTE;
+        event.text = size % 4 ? name : NULL;
         event.size = (uint8_t)size;
         event.count = size % 2 ? 1 : UINT32_MAX;
         memset(line, '#', sizeof(line));
@@ -317,6 +336,7 @@ int main(void)
         cmocka_unit_test(remarks),
         cmocka_unit_test(code),
         cmocka_unit_test(events_of_kvm),
+        cmocka_unit_test(ioctls),
     };
     return cmocka_run_group_tests_name("text", tests, NULL, NULL);
 }

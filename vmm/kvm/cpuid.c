@@ -4,6 +4,8 @@
  */
 #include "cpuid.h"
 
+#include "internal.h"
+
 #include "../cpuid_table.h"
 
 #include <errno.h>
@@ -26,13 +28,13 @@ static struct kvm_cpuid2 *allocate(unsigned count)
 }
 
 /* What KVM offers, to be freed; NULL with errno. */
-static struct kvm_cpuid2 *get_supported(int kvm_fd)
+static struct kvm_cpuid2 *get_supported(const struct kvm_listener *listener, int kvm_fd)
 {
     /* KVM says E2BIG where the array is too small, without saying how large it should be. */
     for (unsigned room = CPUID_ENTRIES_MAX / 2; room <= CPUID_ENTRIES_MAX; room *= 2) {
         struct kvm_cpuid2 *cpuid = allocate(room);
 
-        if (!cpuid || ioctl(kvm_fd, KVM_GET_SUPPORTED_CPUID, cpuid) == 0)
+        if (!cpuid || kvm_ioctl(listener, kvm_fd, KVM_GET_SUPPORTED_CPUID, cpuid) == 0)
             return cpuid;
 
         int error = errno;
@@ -45,9 +47,10 @@ static struct kvm_cpuid2 *get_supported(int kvm_fd)
     return NULL;
 }
 
-int kvm_cpuid_read(struct kvm_cpuid_table **out, int kvm_fd, bool irqchip, struct error *err)
+int kvm_cpuid_read(struct kvm_cpuid_table **out, const struct kvm_listener *listener, int kvm_fd,
+                   bool irqchip, struct error *err)
 {
-    struct kvm_cpuid2 *cpuid = get_supported(kvm_fd);
+    struct kvm_cpuid2 *cpuid = get_supported(listener, kvm_fd);
     struct kvm_cpuid_table *table = calloc(1, sizeof(*table));
 
     if (!cpuid || !table) {
@@ -68,7 +71,7 @@ int kvm_cpuid_read(struct kvm_cpuid_table **out, int kvm_fd, bool irqchip, struc
     }
     free(cpuid);
     cpuid_offer(&table->offered, irqchip,
-                ioctl(kvm_fd, KVM_CHECK_EXTENSION, KVM_CAP_TSC_DEADLINE_TIMER) > 0);
+                kvm_ioctl(listener, kvm_fd, KVM_CHECK_EXTENSION, KVM_CAP_TSC_DEADLINE_TIMER) > 0);
     *out = table;
     return 0;
 }
@@ -78,8 +81,9 @@ void kvm_cpuid_free(struct kvm_cpuid_table *table)
     free(table);
 }
 
-int kvm_cpuid_set(const struct kvm_cpuid_table *table, int vcpu_fd, unsigned index, unsigned count,
-                  const struct cpu_features *features, struct error *err)
+int kvm_cpuid_set(const struct kvm_cpuid_table *table, const struct kvm_listener *listener,
+                  int vcpu_fd, unsigned index, unsigned count, const struct cpu_features *features,
+                  struct error *err)
 {
     if (cpuid_check_wanted(&table->offered, features, err) < 0)
         return -1;
@@ -108,7 +112,7 @@ int kvm_cpuid_set(const struct kvm_cpuid_table *table, int vcpu_fd, unsigned ind
         };
     }
 
-    int r = ioctl(vcpu_fd, KVM_SET_CPUID2, cpuid);
+    int r = kvm_ioctl(listener, vcpu_fd, KVM_SET_CPUID2, cpuid);
     int error = errno;
 
     free(cpuid);

@@ -13,16 +13,19 @@
 #include <stdbool.h>
 
 struct kvm_cpuid_table;
+struct kvm_listener;
 
 /* Reads what KVM offers: once for a VM, since it takes KVM longer than all else at start. IRQCHIP:
  * the VM has in-kernel local APICs. Fills in *err and returns -1 on failure. The caller frees
  * *TABLE (free() of NULL is allowed). */
-int kvm_cpuid_read(struct kvm_cpuid_table **table, int kvm_fd, bool irqchip, struct error *err);
+int kvm_cpuid_read(struct kvm_cpuid_table **table, const struct kvm_listener *listener, int kvm_fd,
+                   bool irqchip, struct error *err);
 void kvm_cpuid_free(struct kvm_cpuid_table *table);
 
 /* Sets the CPUID of vCPU INDEX of COUNT, whose APIC ID is INDEX. A wanted feature that KVM does
  * not offer is a STATUS_USAGE error that names all such. */
-int kvm_cpuid_set(const struct kvm_cpuid_table *table, int vcpu_fd, unsigned index, unsigned count,
-                  const struct cpu_features *features, struct error *err);
+int kvm_cpuid_set(const struct kvm_cpuid_table *table, const struct kvm_listener *listener,
+                  int vcpu_fd, unsigned index, unsigned count, const struct cpu_features *features,
+                  struct error *err);
 
 #endif

@@ -20,9 +20,25 @@ struct kvm_vm;
 struct kvm_vcpu;
 struct cpu_features; /* cpuid.h */
 
+/* An ioctl on one of KVM's files. */
+struct kvm_call {
+    const char *name; /* "KVM_CREATE_VM"; static */
+    const char *text; /* on which file, with what, and the result; until the call returns */
+    const char *why;  /* one line on its purpose; static */
+    uint64_t ns;      /* how long it took */
+    unsigned vcpu;    /* the vCPU whose thread made it; ~0u: another thread */
+};
+
+/* Is told of each, after it, by the thread that made it. */
+struct kvm_listener {
+    void (*called)(void *opaque, const struct kvm_call *call);
+    void *opaque;
+};
+
 /* Opens /dev/kvm (or $KVMLENS_DEV_KVM), checks the API version and the capabilities that kvmlens
- * cannot do without, and creates a VM. Fills in *err and returns -1 on failure (STATUS_NO_KVM). */
-int kvm_vm_create(struct kvm_vm **vm, struct error *err);
+ * cannot do without, and creates a VM. LISTENER, borrowed for its life, is told of all ioctls but
+ * those of each exit; or NULL. Fills in *err and returns -1 on failure (STATUS_NO_KVM). */
+int kvm_vm_create(struct kvm_vm **vm, const struct kvm_listener *listener, struct error *err);
 void kvm_vm_destroy(struct kvm_vm *vm);
 
 /* In-kernel PIC, I/O APIC, local APICs, and the PIT if PIT. Before any vCPU is created. */

@@ -28,13 +28,14 @@ static const struct {
     {CAP(KVM_CAP_MP_STATE), "vCPUs that wait for INIT and SIPI, and reset", true},
     {CAP(KVM_CAP_IRQCHIP), "PIC, I/O APIC and local APICs in the kernel", true},
     {CAP(KVM_CAP_SET_TSS_ADDR), "real mode on older Intel processors", true},
-    {CAP(KVM_CAP_SET_IDENTITY_MAP_ADDR), "the same", true},
+    {CAP(KVM_CAP_SET_IDENTITY_MAP_ADDR), "the same: their page tables", true},
     {CAP(KVM_CAP_PIT2), "the 8254 timer (pit=on)", false},
     {CAP(KVM_CAP_IRQFD), "interrupts of virtio devices", false},
     {CAP(KVM_CAP_IOEVENTFD), "notifications of virtio devices that are no exits", false},
     {CAP(KVM_CAP_READONLY_MEM), "ROM (-bios)", false},
     {CAP(KVM_CAP_SYNC_REGS), "registers with each exit, at no extra system call", false},
     {CAP(KVM_CAP_TSC_DEADLINE_TIMER), "the local APIC timer's TSC-deadline mode", false},
+    {CAP(KVM_CAP_BINARY_STATS_FD), "KVM's own counts of exits, at the end of a trace", false},
 #undef CAP
 };
 
@@ -42,16 +43,27 @@ static const struct {
 
 _Static_assert(CAPABILITIES <= PROBE_CAPABILITIES_MAX, "a probe has room for each capability");
 
-static bool has_capability(int kvm_fd, int number)
+static bool has_capability(const struct kvm_listener *listener, int kvm_fd, int number)
 {
-    return ioctl(kvm_fd, KVM_CHECK_EXTENSION, (unsigned long)number) > 0; /* [4.4] */
+    return kvm_ioctl(listener, kvm_fd, KVM_CHECK_EXTENSION, number) > 0; /* [4.4] */
 }
 
-const char *kvm_missing_capability(int kvm_fd)
+const char *kvm_missing_capability(const struct kvm_listener *listener, int kvm_fd)
 {
     for (size_t i = 0; i < CAPABILITIES; i++)
-        if (capabilities[i].required && !has_capability(kvm_fd, capabilities[i].number))
+        if (capabilities[i].required && !has_capability(listener, kvm_fd, capabilities[i].number))
             return capabilities[i].name;
+    return NULL;
+}
+
+const char *kvm_capability(int number, const char **purpose)
+{
+    for (size_t i = 0; i < CAPABILITIES; i++) {
+        if (capabilities[i].number != number)
+            continue;
+        *purpose = capabilities[i].purpose;
+        return capabilities[i].name;
+    }
     return NULL;
 }
 
@@ -121,7 +133,7 @@ void kvm_probe(struct kvm_probe *probe)
                 .name = capabilities[i].name,
                 .purpose = capabilities[i].purpose,
                 .required = capabilities[i].required,
-                .present = has_capability(kvm_fd, capabilities[i].number),
+                .present = has_capability(NULL, kvm_fd, capabilities[i].number),
             };
         probe->max_vcpus = ioctl(kvm_fd, KVM_CHECK_EXTENSION, KVM_CAP_MAX_VCPUS);
         probe->max_memslots = ioctl(kvm_fd, KVM_CHECK_EXTENSION, KVM_CAP_NR_MEMSLOTS);

@@ -107,9 +107,9 @@ static int add_file(struct kvm_stats *stats, int fd)
     return len < 0 ? (int)len : 0;
 }
 
-static int add_from(struct kvm_stats *stats, int owner)
+static int add_from(struct kvm_stats *stats, const struct kvm_listener *listener, int owner)
 {
-    int fd = ioctl(owner, KVM_GET_STATS_FD, 0);
+    int fd = kvm_ioctl(listener, owner, KVM_GET_STATS_FD, 0);
 
     if (fd < 0)
         return -errno;
@@ -122,10 +122,10 @@ static int add_from(struct kvm_stats *stats, int owner)
 
 int kvm_vm_add_stats(const struct kvm_vm *vm, struct kvm_stats *stats)
 {
-    return add_from(stats, vm->vm_fd);
+    return add_from(stats, vm->listener, vm->vm_fd);
 }
 
 int kvm_vcpu_add_stats(const struct kvm_vcpu *vcpu, struct kvm_stats *stats)
 {
-    return add_from(stats, vcpu->fd);
+    return add_from(stats, vcpu->vm->listener, vcpu->fd);
 }

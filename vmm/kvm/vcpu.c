@@ -20,7 +20,7 @@ int kvm_vcpu_create(struct kvm_vm *vm, unsigned index, struct kvm_vcpu **out, st
         return error_set(err, STATUS_INTERNAL, "out of memory");
     vcpu->vm = vm;
     vcpu->run = MAP_FAILED;
-    vcpu->fd = ioctl(vm->vm_fd, KVM_CREATE_VCPU, (unsigned long)index);
+    vcpu->fd = kvm_ioctl(vm->listener, vm->vm_fd, KVM_CREATE_VCPU, index);
     if (vcpu->fd < 0) {
         error_set(err, kvm_blame(errno), "KVM_CREATE_VCPU %u: %s", index, strerror(errno));
         goto fail;
@@ -54,7 +54,35 @@ void kvm_vcpu_destroy(struct kvm_vcpu *vcpu)
 int kvm_vcpu_set_cpuid(struct kvm_vcpu *vcpu, unsigned index, unsigned count,
                        const struct cpu_features *features, struct error *err)
 {
-    return kvm_cpuid_set(vcpu->vm->cpuid, vcpu->fd, index, count, features, err);
+    return kvm_cpuid_set(vcpu->vm->cpuid, vcpu->vm->listener, vcpu->fd, index, count, features,
+                         err);
+}
+
+static int get_activity(struct kvm_vcpu *vcpu, const struct kvm_listener *listener,
+                        enum vcpu_activity *activity)
+{
+    struct kvm_mp_state mp;
+
+    if (kvm_ioctl(listener, vcpu->fd, KVM_GET_MP_STATE, &mp) < 0)
+        return -errno;
+    switch (mp.mp_state) {
+    case KVM_MP_STATE_UNINITIALIZED:
+    case KVM_MP_STATE_INIT_RECEIVED:
+        *activity = VCPU_WAITS_FOR_SIPI;
+        break;
+    case KVM_MP_STATE_HALTED:
+        *activity = VCPU_HALTED;
+        break;
+    default:
+        *activity = VCPU_RUNS;
+        break;
+    }
+    return 0;
+}
+
+int kvm_vcpu_get_activity(struct kvm_vcpu *vcpu, enum vcpu_activity *activity)
+{
+    return get_activity(vcpu, vcpu->vm->listener, activity);
 }
 
 /* EAGAIN is normal where INIT or SIPI ends a vCPU's wait. From a vCPU that waits for nothing, time
@@ -64,7 +92,7 @@ static bool again_is_normal(struct kvm_vcpu *vcpu)
     enum vcpu_activity activity;
     bool before = vcpu->again;
 
-    vcpu->again = kvm_vcpu_get_activity(vcpu, &activity) == 0 && activity == VCPU_RUNS;
+    vcpu->again = get_activity(vcpu, NULL, &activity) == 0 && activity == VCPU_RUNS;
     return !before || !vcpu->again;
 }
 
@@ -186,7 +214,8 @@ int kvm_vcpu_get_state(struct kvm_vcpu *vcpu, struct cpu_state *state)
     struct kvm_regs regs;
     struct kvm_sregs sregs;
 
-    if (ioctl(vcpu->fd, KVM_GET_REGS, &regs) < 0 || ioctl(vcpu->fd, KVM_GET_SREGS, &sregs) < 0)
+    if (kvm_ioctl(vcpu->vm->listener, vcpu->fd, KVM_GET_REGS, &regs) < 0 ||
+        kvm_ioctl(vcpu->vm->listener, vcpu->fd, KVM_GET_SREGS, &sregs) < 0)
         return -errno;
     *state = (struct cpu_state){
         .rip = regs.rip,
@@ -231,28 +260,8 @@ int kvm_vcpu_set_state(struct kvm_vcpu *vcpu, const struct cpu_state *state)
 #define SET(NAME, field) sregs.field = segment_to_kvm(&state->seg[NAME]);
     SEGMENTS(SET)
 #undef SET
-    if (ioctl(vcpu->fd, KVM_SET_SREGS, &sregs) < 0 || ioctl(vcpu->fd, KVM_SET_REGS, &regs) < 0)
+    if (kvm_ioctl(vcpu->vm->listener, vcpu->fd, KVM_SET_SREGS, &sregs) < 0 ||
+        kvm_ioctl(vcpu->vm->listener, vcpu->fd, KVM_SET_REGS, &regs) < 0)
         return -errno;
-    return 0;
-}
-
-int kvm_vcpu_get_activity(struct kvm_vcpu *vcpu, enum vcpu_activity *activity)
-{
-    struct kvm_mp_state mp;
-
-    if (ioctl(vcpu->fd, KVM_GET_MP_STATE, &mp) < 0)
-        return -errno;
-    switch (mp.mp_state) {
-    case KVM_MP_STATE_UNINITIALIZED:
-    case KVM_MP_STATE_INIT_RECEIVED:
-        *activity = VCPU_WAITS_FOR_SIPI;
-        break;
-    case KVM_MP_STATE_HALTED:
-        *activity = VCPU_HALTED;
-        break;
-    default:
-        *activity = VCPU_RUNS;
-        break;
-    }
     return 0;
 }

@@ -35,7 +35,7 @@ static int set_error(struct error *err, const char *what, const char *object)
                      status == STATUS_NO_KVM ? "; `kvmlens check` tells what to do" : "");
 }
 
-static int open_kvm(struct error *err)
+static int open_kvm(const struct kvm_listener *listener, struct error *err)
 {
     const char *path = kvm_device_path();
     int fd = open(path, O_RDWR | O_CLOEXEC);
@@ -43,7 +43,7 @@ static int open_kvm(struct error *err)
     if (fd < 0)
         return set_error(err, "cannot open ", path);
 
-    int version = ioctl(fd, KVM_GET_API_VERSION, 0);
+    int version = kvm_ioctl(listener, fd, KVM_GET_API_VERSION, 0);
 
     if (version != KVM_API_VERSION) {
         close(fd);
@@ -56,18 +56,19 @@ static int open_kvm(struct error *err)
     return fd;
 }
 
-int kvm_vm_create(struct kvm_vm **out, struct error *err)
+int kvm_vm_create(struct kvm_vm **out, const struct kvm_listener *listener, struct error *err)
 {
     struct kvm_vm *vm = calloc(1, sizeof *vm);
 
     if (!vm)
         return error_set(err, STATUS_INTERNAL, "out of memory");
     vm->vm_fd = -1;
-    vm->kvm_fd = open_kvm(err);
+    vm->listener = listener;
+    vm->kvm_fd = open_kvm(listener, err);
     if (vm->kvm_fd < 0)
         goto fail;
 
-    const char *missing = kvm_missing_capability(vm->kvm_fd);
+    const char *missing = kvm_missing_capability(listener, vm->kvm_fd);
 
     if (missing) {
         error_set(err, STATUS_NO_KVM, "this KVM lacks %s, which kvmlens cannot do without",
@@ -75,15 +76,15 @@ int kvm_vm_create(struct kvm_vm **out, struct error *err)
         goto fail;
     }
     do
-        vm->vm_fd = ioctl(vm->kvm_fd, KVM_CREATE_VM, 0);
+        vm->vm_fd = kvm_ioctl(vm->listener, vm->kvm_fd, KVM_CREATE_VM, 0);
     while (vm->vm_fd < 0 && errno == EINTR);
     if (vm->vm_fd < 0) {
         set_error(err, "KVM_CREATE_VM", "");
         goto fail;
     }
-    vm->run_size = (size_t)ioctl(vm->kvm_fd, KVM_GET_VCPU_MMAP_SIZE, 0);
+    vm->run_size = (size_t)kvm_ioctl(vm->listener, vm->kvm_fd, KVM_GET_VCPU_MMAP_SIZE, 0);
 
-    int sync = ioctl(vm->kvm_fd, KVM_CHECK_EXTENSION, KVM_CAP_SYNC_REGS);
+    int sync = kvm_ioctl(vm->listener, vm->kvm_fd, KVM_CHECK_EXTENSION, KVM_CAP_SYNC_REGS);
 
     vm->sync_regs = sync > 0 && ((unsigned)sync & KVM_SYNC_X86_REGS) != 0;
     *out = vm;
@@ -111,15 +112,15 @@ int kvm_vm_create_irqchip(struct kvm_vm *vm, bool pit)
      * free, and whether they are needed cannot be told from here [4.28, 4.29]. */
     uint64_t identity = KVM_IDENTITY_MAP_GPA;
 
-    if (ioctl(vm->vm_fd, KVM_SET_IDENTITY_MAP_ADDR, &identity) < 0 ||
-        ioctl(vm->vm_fd, KVM_SET_TSS_ADDR, KVM_TSS_GPA) < 0 ||
-        ioctl(vm->vm_fd, KVM_CREATE_IRQCHIP, 0) < 0) /* [4.24] */
+    if (kvm_ioctl(vm->listener, vm->vm_fd, KVM_SET_IDENTITY_MAP_ADDR, &identity) < 0 ||
+        kvm_ioctl(vm->listener, vm->vm_fd, KVM_SET_TSS_ADDR, KVM_TSS_GPA) < 0 ||
+        kvm_ioctl(vm->listener, vm->vm_fd, KVM_CREATE_IRQCHIP, 0) < 0) /* [4.24] */
         return -errno;
 
     /* The dummy speaker keeps port 0x61, channel 2's gate, in the kernel [4.71]. */
     struct kvm_pit_config config = {.flags = KVM_PIT_SPEAKER_DUMMY};
 
-    if (pit && ioctl(vm->vm_fd, KVM_CREATE_PIT2, &config) < 0)
+    if (pit && kvm_ioctl(vm->listener, vm->vm_fd, KVM_CREATE_PIT2, &config) < 0)
         return -errno;
     vm->irqchip = true;
     return 0;
@@ -135,7 +136,7 @@ int kvm_vm_map(struct kvm_vm *vm, uint64_t gpa, uint64_t size, void *host, bool 
         .userspace_addr = (uintptr_t)host,
     };
 
-    if (ioctl(vm->vm_fd, KVM_SET_USER_MEMORY_REGION, &region) < 0)
+    if (kvm_ioctl(vm->listener, vm->vm_fd, KVM_SET_USER_MEMORY_REGION, &region) < 0)
         return -errno;
     vm->slots++;
     return 0;
@@ -144,10 +145,14 @@ int kvm_vm_map(struct kvm_vm *vm, uint64_t gpa, uint64_t size, void *host, bool 
 int kvm_vm_irq(struct kvm_vm *vm, unsigned gsi, bool level)
 {
     struct kvm_irq_level irq = {.irq = gsi, .level = level};
+    const struct kvm_listener *listener = vm->listener;
 
     if (!vm->irqchip)
         return 0;
-    return ioctl(vm->vm_fd, KVM_IRQ_LINE, &irq) < 0 ? -errno : 0; /* [4.25] */
+    /* A line's first rise and first fall tell all; the rest would bury what else is told. */
+    if (listener && gsi < 64 && atomic_fetch_or(&vm->told[level], 1ull << gsi) & 1ull << gsi)
+        listener = NULL;
+    return kvm_ioctl(listener, vm->vm_fd, KVM_IRQ_LINE, &irq) < 0 ? -errno : 0; /* [4.25] */
 }
 
 int kvm_vm_ioeventfd(struct kvm_vm *vm, uint64_t gpa, uint32_t value, int fd)
@@ -160,17 +165,17 @@ int kvm_vm_ioeventfd(struct kvm_vm *vm, uint64_t gpa, uint32_t value, int fd)
         .flags = KVM_IOEVENTFD_FLAG_DATAMATCH,
     };
 
-    return ioctl(vm->vm_fd, KVM_IOEVENTFD, &notify) < 0 ? -errno : 0; /* [4.59] */
+    return kvm_ioctl(vm->listener, vm->vm_fd, KVM_IOEVENTFD, &notify) < 0 ? -errno : 0; /* [4.59] */
 }
 
 int kvm_vm_irqfd(struct kvm_vm *vm, unsigned gsi, int fd)
 {
     struct kvm_irqfd irq = {.fd = (uint32_t)fd, .gsi = gsi};
 
-    return ioctl(vm->vm_fd, KVM_IRQFD, &irq) < 0 ? -errno : 0; /* [4.75] */
+    return kvm_ioctl(vm->listener, vm->vm_fd, KVM_IRQFD, &irq) < 0 ? -errno : 0; /* [4.75] */
 }
 
 int kvm_vm_read_cpuid(struct kvm_vm *vm, struct error *err)
 {
-    return kvm_cpuid_read(&vm->cpuid, vm->kvm_fd, vm->irqchip, err);
+    return kvm_cpuid_read(&vm->cpuid, vm->listener, vm->kvm_fd, vm->irqchip, err);
 }

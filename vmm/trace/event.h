@@ -46,7 +46,8 @@ struct trace_event {
                            unsigned long long; or NULL */
     uint64_t remark_arg[3];
 
-    const char *text; /* VM_EXIT_KERNEL: its fields, "vector 48"; owned by who made the event, until
+    const char *text; /* VM_EXIT_KERNEL: its fields, "vector 48". VM_EXIT_NOTE: it is an ioctl, reg
+                         its name; what it was given and gave. Owned by who made the event, until
                          it is released; or NULL */
 
     bool has_registers;

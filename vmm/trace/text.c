@@ -209,6 +209,18 @@ static void put_remark(struct line *line, const struct trace_item *item)
         put(line, "  %s%s%s", line->colour ? DIM : "", item->remark, line->colour ? PLAIN : "");
 }
 
+/* An ioctl that makes the VM: its name and time, what it said, and why. */
+static void put_call(struct line *line, const struct trace_item *item)
+{
+    char took[32];
+
+    format_time(took, sizeof(took), item->event->vmm_ns);
+    put_column(line, CYAN, 28, item->event->reg ? item->event->reg : "");
+    put(line, " %-21s %9s %8s  %s", "", "", took, item->event->text);
+    if (item->remark)
+        put(line, "  %s# %s%s", line->colour ? DIM : "", item->remark, line->colour ? PLAIN : "");
+}
+
 /* A line without an exit: the device, and what it said where exits have the guest's code; or an
  * event of KVM's own, and its fields there. */
 static void put_note(struct line *line, const struct trace_item *item)
@@ -225,6 +237,10 @@ static void put_note(struct line *line, const struct trace_item *item)
             line->colour ? PLAIN : "");
         if (item->symbol)
             put(line, "  %s+0x%" PRIx64, item->symbol, item->symbol_offset);
+        return;
+    }
+    if (event->text) {
+        put_call(line, item);
         return;
     }
     put_column(line, DIM, 10, item->kind);

@@ -35,6 +35,21 @@ bool trace_wants_registers(const struct trace *trace)
     return false;
 }
 
+bool trace_wants_setup(const struct trace *trace)
+{
+    return trace->names != NULL;
+}
+
+const char *trace_keep(struct trace *trace, const char *text)
+{
+    pthread_mutex_lock(&trace->names_lock);
+
+    const char *kept = names_keep(trace->names, text, strlen(text));
+
+    pthread_mutex_unlock(&trace->names_lock);
+    return kept;
+}
+
 void trace_vcpu_starts(struct trace *trace, unsigned vcpu)
 {
     struct trace_source *kernel = trace->config.kernel;
@@ -174,6 +189,8 @@ static const struct output *destroy(struct trace *trace, struct output *failed)
     for (unsigned i = 0; i < trace->lanes; i++)
         trace_ring_destroy(&trace->lane[i].ring);
     free(trace->lane);
+    names_destroy(trace->names);
+    pthread_mutex_destroy(&trace->names_lock);
     pthread_cond_destroy(&trace->written);
     pthread_mutex_destroy(&trace->lock);
     sem_destroy(&trace->wake);
@@ -192,6 +209,7 @@ int trace_create(struct trace **out, const struct trace_config *config, struct e
     trace->config = *config;
     sem_init(&trace->wake, 0, 0);
     pthread_mutex_init(&trace->lock, NULL);
+    pthread_mutex_init(&trace->names_lock, NULL);
     pthread_cond_init(&trace->written, NULL);
     while (trace->outputs < config->option_count && trace->outputs < TRACE_MAX) {
         struct output *output = &trace->output[trace->outputs++];
@@ -201,6 +219,8 @@ int trace_create(struct trace **out, const struct trace_config *config, struct e
         }
         if (output->in_step)
             atomic_store(&trace->in_step, true);
+        if (output->option->kind == TRACE_SETUP && !trace->names)
+            trace->names = names_create(); /* without memory for it, that output stays empty */
     }
     if (make_lanes(trace) < 0) {
         destroy(trace, &failed);

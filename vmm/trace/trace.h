@@ -45,6 +45,13 @@ bool trace_wants_registers(const struct trace *trace);
 /* From the thread of VCPU, before it does anything: the kernel's events are told apart by thread. */
 void trace_vcpu_starts(struct trace *trace, unsigned vcpu);
 
+/* True if an output tells how the VM is made. */
+bool trace_wants_setup(const struct trace *trace);
+
+/* A copy of TEXT for such an event, until trace_finish(); equal texts are kept once. From any
+ * thread. */
+const char *trace_keep(struct trace *trace, const char *text);
+
 /* Records EVENT: from the thread of event->vcpu; or, with TRACE_NO_VCPU, from any thread with the
  * device lock held. Never blocks; what finds no room is dropped and counted. */
 void trace_emit(struct trace *trace, const struct trace_event *event);

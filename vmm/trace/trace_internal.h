@@ -5,6 +5,7 @@
 #ifndef KVMLENS_TRACE_INTERNAL_H
 #define KVMLENS_TRACE_INTERNAL_H
 
+#include "names.h"
 #include "ring.h"
 #include "trace.h"
 
@@ -47,6 +48,10 @@ struct trace {
     pthread_t thread;
     bool thread_started;
     struct trace_footer *footer; /* set before ending */
+
+    /* Texts of events, under names_lock; NULL: no output shows such events. */
+    pthread_mutex_t names_lock;
+    struct names *names;
 
     unsigned outputs;
     struct output output[TRACE_MAX];
