@@ -110,7 +110,7 @@ def until_a_key(binary):
 
 
 def bad_usage(binary):
-    bad = (("net", "usage: net info"), ("net+x", "usage: net info"), ("net+info+x", "usage: net info"),
+    bad = (("net", "usage: net VERB"), ("net+x", "usage: net VERB"), ("net+info+x", "usage: net info"),
            ("net+ping", r"usage: net ping ADDRESS \[COUNT\]"), ("net+ping+host", "host: not an address"),
            ("net+ping+1.2.3.256", r"1\.2\.3\.256: not an address"), ("net+ping+1.2.3", r"1\.2\.3: not an address"),
            ("net+ip+1.2.3.4", "usage: net ip"), ("net+ip+1.2.3.4/33", "33: too large"),
