@@ -234,7 +234,7 @@ static inline void settle(unsigned q)
 {
     uint64_t start = cycles();
     unsigned broken = 0;
-    for (unsigned i = 1; cycles() - start < PATIENCE / 4 && !broken; i++) {
+    for (unsigned i = 1; cycles() - start < PATIENCE && !broken; i++) {
         if (queue[q].used.idx == queue[q].avail.idx)
             return;
         if (i % 128 == 0) /* to look is an exit */
