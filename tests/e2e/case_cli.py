@@ -127,6 +127,18 @@ def explain(binary):
     expect(status == INTERNAL, f"expected status {INTERNAL} on a full disk, got {status}")
 
 
+@case("cli", "explain knows each event of this kernel's KVM")
+def explain_events(binary):
+    events = []
+    for folder in ("/sys/kernel/tracing/events/kvm", "/sys/kernel/debug/tracing/events/kvm"):
+        if os.access(folder, os.R_OK):
+            events = [name for name in sorted(os.listdir(folder)) if name.startswith("kvm_")]
+    if not events:
+        raise Skip("tracefs is not readable here, or has no events of KVM")
+    unknown = [name for name in events if run([binary, "explain", name]).status != 0]
+    expect(not unknown, f"expected explanations of {unknown}")
+
+
 @case("cli", "no /dev/kvm", path="/no/such/device", pattern="No such file")
 @case("cli", "/dev/kvm is another device", path="/dev/null", pattern=".")
 @case("cli", "/dev/kvm is a folder", path="/tmp", pattern=".")

@@ -150,6 +150,14 @@ def stopped(binary):
         expect(view.all.count(LEAVE) == 2, "expected the screen as it was")
 
 
+@case("kvm", "live: nothing on the screen from the background")
+def background(binary):
+    command = f"{binary} -serial null -kernel {KERNEL} -append run=bench+60000,poweroff -trace live"
+    with Terminal(["bash", "-c", f"set -m; {command} & wait $!; echo status $?"]) as terminal:
+        terminal.ends(0)
+        expect("status 0" in terminal.seen and "\x1b" not in terminal.seen, terminal.seen)
+
+
 @case("kvm", "live: a guest that cannot start says so on the screen that stays")
 def no_guest(binary):
     with View(binary, "", "-initrd", "/no/such/file") as view:

@@ -121,8 +121,20 @@ static void leave_view(int next)
         tcsetattr(view.keys, TCSANOW, &view.keys_before);
 }
 
+/* The screen is the shell's while a job is in its background. */
+static bool in_background(void)
+{
+    pid_t foreground = tcgetpgrp(view.fd); /* -1: another session's terminal, or nobody's */
+
+    return foreground >= 0 && foreground != getpgrp();
+}
+
 static void enter_view(void)
 {
+    if (in_background()) {
+        atomic_store(&view.state, VIEW_AWAY);
+        return;
+    }
     if (has_keys()) {
         struct termios keys = view.keys_before;
         keys.c_lflag &= ~(tcflag_t)(ECHO | ICANON); /* Ctrl-C and Ctrl-Z still send signals */

@@ -24,7 +24,8 @@ void terminal_restore(void);
 /* A view has the whole screen: the alternate one (xterm's mode 1049), so that what was there comes
  * back, without a cursor and without line wrap. FD is a terminal. KEYS, if it is not negative, is a
  * terminal open for reading, not blocking, whose keys come at once and unechoed from now on. Both are
- * borrowed until terminal_view_end(). terminal_fit_for_view(): FD is a terminal that knows such things
+ * borrowed until terminal_view_end(). In the background there is no view until
+ * terminal_view_again(). terminal_fit_for_view(): FD is a terminal that knows such things
  * (TERM is set, and not "dumb"). */
 bool terminal_fit_for_view(int fd);
 void terminal_view_begin(int fd, int keys);
