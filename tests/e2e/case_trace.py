@@ -161,3 +161,22 @@ def milliseconds(text):
     """A time of the trace: "8.3us"."""
     number, unit = re.fullmatch(r"([0-9.]+)([um]?s)", text).groups()
     return float(number) * {"us": 1e-3, "ms": 1, "s": 1e3}[unit]
+
+
+@case("kvm", "trace: a page, made at once or later")
+def page(binary):
+    """The page that a run writes and the one that `kvmlens report` makes of the run's JSON lines are the same file."""
+    with scratch() as folder:
+        ended = boot(binary, "run=zoo,poweroff", options=("-trace", f"exits,file={folder}/a.html,format=html", "-trace",
+                                                          f"exits,file={folder}/a.jsonl,format=jsonl"))
+        expect_status(ended, POWEROFF)
+        expect_status(run([binary, "report", f"{folder}/a.jsonl", "--html", f"{folder}/b.html"]), 0)
+        with open(f"{folder}/a.html", "rb") as file, open(f"{folder}/b.html", "rb") as other:
+            expect(file.read() == other.read(), "expected the same page", ended)
+
+
+@case("cli", "trace: a page needs a file")
+def page_without_file(binary):
+    ended = run([binary, "-kernel", "x", "-trace", "exits,format=html"])
+    expect_status(ended, USAGE)
+    expect_text(ended.err, r"-trace: format=html makes a page: it needs file=PATH$")
