@@ -8,7 +8,7 @@
 enum status {
     STATUS_POWEROFF = 0,  /* the guest powered off, or reset with -no-reboot */
     STATUS_USAGE = 64,    /* the command line is wrong */
-    STATUS_IMAGE = 66,    /* a guest image is missing, unreadable or malformed */
+    STATUS_IMAGE = 66,    /* a guest image (or a trace) is missing, unreadable or malformed */
     STATUS_NO_KVM = 68,   /* no usable KVM on this host */
     STATUS_INTERNAL = 70, /* the host or kvmlens itself failed */
     STATUS_CRASH = 72,    /* the guest crashed (triple fault) */
