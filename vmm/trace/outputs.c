@@ -55,7 +55,7 @@ static bool wants(const struct trace_option *option, const struct trace_event *e
 
 bool output_wants_registers(const struct trace_option *option)
 {
-    return shows_exits(option) && option->format == TRACE_JSONL;
+    return shows_exits(option) && (option->format == TRACE_JSONL || option->format == TRACE_HTML);
 }
 
 int output_open(struct output *output, const struct trace_option *option, struct error *err)

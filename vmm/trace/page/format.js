@@ -19,7 +19,7 @@ function grouped(value) {
 
 /* A duration in ns: number and unit. */
 function durationParts(ns) {
-    const [scale, unit] = ns < 999.5 ? [1, "ns"] : ns < 999.5e3 ? [1e3, "µs"] : ns < 999.5e6 ? [1e6, "ms"] : [1e9, "s"];
+    const [scale, unit] = ns < 1e3 - clockStep / 2 ? [1, "ns"] : ns < 999.5e3 ? [1e3, "µs"] : ns < 999.5e6 ? [1e6, "ms"] : [1e9, "s"];
     if (ns > 0 && ns < clockStep)
         return [`<${clockStep}`, "ns"];
     const value = ns / scale, whole = value === 0 ? 1 : Math.floor(Math.log10(value)) + 1;
