@@ -24,6 +24,7 @@ KVMLENS = os.environ.get("KVMLENS", "build/kvmlens")
 ASAN_KVMLENS = "build/asan/kvmlens"
 TSAN_KVMLENS = "build/tsan/kvmlens"
 TSAN_SUPPRESSIONS = os.path.abspath("tests/tsan.txt")
+LSAN_SUPPRESSIONS = os.path.abspath("tests/lsan.txt")
 SANITIZED = (ASAN_KVMLENS, TSAN_KVMLENS)
 QEMU = "qemu-system-x86_64"
 QEMU_KVM = f"{QEMU} on KVM"  # in the place of a binary: QEMU with the other accelerator
@@ -144,6 +145,7 @@ def environment(extra=None):
            if name not in ("NO_COLOR", "KVMLENS_DEV_KVM")}
     env.update(ASAN_OPTIONS="exitcode=99", UBSAN_OPTIONS="print_stacktrace=1:exitcode=99",
                TSAN_OPTIONS=f"suppressions={TSAN_SUPPRESSIONS}",
+               LSAN_OPTIONS=f"suppressions={LSAN_SUPPRESSIONS}:print_suppressions=0",
                TERM="xterm")
     env.update(extra or {})
     return env
