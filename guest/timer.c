@@ -17,6 +17,7 @@
 /* Where no PIT answers: KVM and QEMU run the timer at 1 GHz, here divided by 16. */
 #define APIC_COUNT_USUAL (1000000000 / 16 / TIMER_HZ)
 #define POLLS_MAX        200000
+#define MEASUREMENTS     3
 #define CALLS_A_TICK     20000 /* of timeout_passed() */
 
 static struct {
@@ -42,9 +43,16 @@ static uint32_t measure(void)
     return APIC_COUNT_USUAL;
 }
 
+/* Whoever takes the processor away in the middle makes a measurement too long, never too short. */
 void timer_init(void)
 {
-    apic_timer_start(measure());
+    uint32_t least = measure();
+    for (unsigned i = 1; i < MEASUREMENTS; i++) {
+        uint32_t count = measure();
+        if (count < least)
+            least = count;
+    }
+    apic_timer_start(least);
 }
 
 void timer_interrupt(void)

@@ -142,7 +142,9 @@ def disk_bench(binary):
         expect(len(found) == 3, "expected three results", ended)
         notifications, interrupts = zip(*((int(n), int(i)) for n, i in found))
         # A device that answers before the guest has gone to sleep owes it no interrupt.
-        expect(notifications[0] <= 256 and interrupts[0] == 0, "expected 256 requests without interrupts", ended)
+        # QEMU interrupts for a queue's first used buffer, whatever used_event says (virtio_split_should_notify()).
+        first = 0 if binary not in (QEMU, QEMU_KVM) else 1
+        expect(notifications[0] <= 256 and interrupts[0] <= first, "expected 256 requests without interrupts", ended)
         expect(notifications[1] == 32 and interrupts[1] == 0, "expected 32 requests without interrupts", ended)
         expect(notifications[2] == 32 and interrupts[2] <= 32, "expected 32 requests, one by one", ended)
         expect_text(ended.out, r"^blk: randread: 256 requests of 4 KiB, 16 under way, polled: 1048576 bytes\r$", ended)
