@@ -294,6 +294,29 @@ static void a_long_name_takes_more_room(void **state)
     summary_destroy(summary);
 }
 
+/* A time is told no finer than the clock's cost. */
+static void the_clocks_noise(void **state)
+{
+    static const struct {
+        uint64_t ns;
+        const char *text;
+    } rows[] = {
+        {59, "<60ns <60ns"}, {64, " 60ns  60ns"}, {996, "1.00us 1.0us"}, {994, "990ns 990ns"}};
+    const struct trace_header header = {.clock_ns = 60};
+    const struct trace_footer footer = {.wall_ns = 1000000};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct summary *summary = summary_create();
+        size_t len;
+        add(summary, access_of("serial", "THR", true, rows[i].ns));
+        char *text = summary_text(summary, &header, &footer, false, &len);
+        assert_non_null(strstr(text, rows[i].text));
+        free(text);
+        summary_destroy(summary);
+    }
+}
+
 static void figures_are_rounded(void **state)
 {
     static const struct {
@@ -400,6 +423,7 @@ int main(void)
         cmocka_unit_test(no_exits),
         cmocka_unit_test(the_symbols),
         cmocka_unit_test(a_long_name_takes_more_room),
+        cmocka_unit_test(the_clocks_noise),
         cmocka_unit_test(figures_are_rounded),
         cmocka_unit_test(percentiles_stay_below_the_maximum),
         cmocka_unit_test(each_register_has_its_own_row),

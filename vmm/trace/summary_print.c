@@ -36,12 +36,13 @@ static const char *style(const struct report *r, const char *code)
 /* NS with DIGITS digits. */
 static void format_ns(const struct report *r, char *out, size_t size, uint64_t ns, int digits)
 {
-    if (ns > 0 && ns < r->header->clock_ns)
+    if (ns > 0 && ns < r->header->clock_ns) {
         snprintf(out, size, "<%uns", r->header->clock_ns < 999 ? r->header->clock_ns : 999);
-    else if (r->header->clock_ns >= 10 && ns < 1000)
-        snprintf(out, size, "%uns", (unsigned)(ns + 5) / 10 * 10);
-    else
-        summary_format(out, size, (double)ns, digits, (const char *const[]){"ns", "us", "ms", "s"});
+        return;
+    }
+    if (r->header->clock_ns >= 10 && ns < 1000)
+        ns = (ns + 5) / 10 * 10;
+    summary_format(out, size, (double)ns, digits, (const char *const[]){"ns", "us", "ms", "s"});
 }
 
 /* --- the tables of times ------------------------------------------------------------------------ */
