@@ -34,10 +34,12 @@ if [ -z "${WITH_KVM:-}" ] && ! build/kvmlens check >/dev/null; then
 fi
 
 command=(build/kvmlens -M "microvm,timeout=60" -display none -no-reboot -kernel build/guest/kernel.elf
-    -append "run=zoo,poweroff" -serial "file:build/run.serial" -trace exits -trace summary)
+    -append "run=zoo,poweroff" -serial "file:build/run.serial" -trace exits -trace summary
+    -trace exits,format=html,file=build/run.html)
 echo "${command[*]}"
 "${command[@]}" </dev/null 2>&1 | tee build/run.trace | fold
 status=${PIPESTATUS[0]}
 echo
-echo "Exit status $status. Every exit: build/run.trace; what the guest said: build/run.serial; its shell: make shell"
+echo "Exit status $status. Every exit: build/run.trace; as a page to click through: build/run.html"
+echo "What the guest said: build/run.serial; its shell: make shell"
 exit "$status"
