@@ -35,7 +35,7 @@ fi
 
 command=(build/kvmlens -M "microvm,timeout=60" -display none -no-reboot -kernel build/guest/kernel.elf
     -append "run=zoo,poweroff" -serial "file:build/run.serial" -trace exits -trace summary
-    -trace exits,format=html,file=build/run.html)
+    -trace "exits,format=html,file=build/run.html")
 echo "${command[*]}"
 "${command[@]}" </dev/null 2>&1 | tee build/run.trace | fold
 status=${PIPESTATUS[0]}
