@@ -139,10 +139,10 @@ void lesson(void)
         page_number = (uint32_t)((uint64_t)page >> VIRTIO_BALLOON_PAGE_SHIFT);
         inflate.desc[0] = (struct virtq_desc){(uint64_t)&page_number, sizeof(page_number), 0, 0};
         inflate.avail.ring[0] = 0;
-        inflate.avail.idx = 1;
         print("before: ");
         print((const char *)page);
         print("\r\n");
+        inflate.avail.idx = 1; /* from here on the device may take it, notified or not */
         set(VIRTIO_MMIO_QUEUE_NOTIFY, VIRTIO_BALLOON_INFLATE);
         while (inflate.used.idx == 0)
             __asm__ volatile("pause");
