@@ -298,15 +298,16 @@ static void a_long_name_takes_more_room(void **state)
 static void the_clocks_noise(void **state)
 {
     static const struct {
+        uint32_t clock_ns;
         uint64_t ns;
         const char *text;
-    } rows[] = {
-        {59, "<60ns <60ns"}, {64, " 60ns  60ns"}, {996, "1.00us 1.0us"}, {994, "990ns 990ns"}};
-    const struct trace_header header = {.clock_ns = 60};
+    } rows[] = {{60, 59, "<60ns <60ns"},  {60, 64, " 60ns  60ns"},  {60, 996, "1.00us 1.0us"},
+                {60, 994, "990ns 990ns"}, {600, 59, " <1us  <1us"}, {1001, 900, " <2us  <2us"}};
     const struct trace_footer footer = {.wall_ns = 1000000};
 
     (void)state;
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        const struct trace_header header = {.clock_ns = rows[i].clock_ns};
         struct summary *summary = summary_create();
         size_t len;
         add(summary, access_of("serial", "THR", true, rows[i].ns));

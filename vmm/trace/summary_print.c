@@ -37,7 +37,12 @@ static const char *style(const struct report *r, const char *code)
 static void format_ns(const struct report *r, char *out, size_t size, uint64_t ns, int digits)
 {
     if (ns > 0 && ns < r->header->clock_ns) {
-        snprintf(out, size, "<%uns", r->header->clock_ns < 999 ? r->header->clock_ns : 999);
+        /* At most five characters, as any other time. */
+        if (r->header->clock_ns < 100)
+            snprintf(out, size, "<%uns", r->header->clock_ns);
+        else
+            snprintf(out, size, "<%uus",
+                     r->header->clock_ns < 99000 ? (r->header->clock_ns + 999) / 1000 : 99);
         return;
     }
     if (r->header->clock_ns >= 10 && ns < 1000)
