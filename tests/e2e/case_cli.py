@@ -6,7 +6,7 @@ import shutil
 import subprocess
 
 from harness import INTERNAL, KERNEL, NO_KVM, USAGE, Skip, case, expect, expect_one_line, expect_status, expect_text, \
-    run, scratch
+    mount_tracefs, run, scratch
 
 KVM_GET_API_VERSION = 0xae00
 
@@ -130,6 +130,7 @@ def explain(binary):
 @case("cli", "explain knows each event of this kernel's KVM")
 def explain_events(binary):
     events = []
+    mount_tracefs()
     for folder in ("/sys/kernel/tracing/events/kvm", "/sys/kernel/debug/tracing/events/kvm"):
         if os.access(folder, os.R_OK):
             events = [name for name in sorted(os.listdir(folder)) if name.startswith("kvm_")]

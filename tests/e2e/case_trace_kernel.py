@@ -8,7 +8,7 @@ import stat
 import subprocess
 import time
 
-from harness import POWEROFF, Skip, boot, case, expect, expect_status, expect_text, guest_command, scratch
+from harness import POWEROFF, Skip, boot, case, expect, expect_status, expect_text, guest_command, mount_tracefs, scratch
 
 INSTANCES = "/sys/kernel/tracing/instances"
 
@@ -16,6 +16,7 @@ INSTANCES = "/sys/kernel/tracing/instances"
 def need_tracefs():
     if os.geteuid() != 0:
         raise Skip("only root reads tracefs")
+    mount_tracefs()
     if not os.path.isdir("/sys/kernel/tracing/events/kvm"):
         raise Skip("this kernel has no tracefs with KVM's events")
 
@@ -161,6 +162,7 @@ def without_rights(binary, prefix, words):
 @case("kvm", "trace: the kernel's events without the right to see them", asan=False)
 def not_root(binary):
     if os.geteuid() == 0:
+        mount_tracefs()
         without_rights(binary, ["setpriv", "--reuid=65534", "--clear-groups"], r"Permission denied.*root")
     else:
         without_rights(binary, [], r"root")

@@ -104,6 +104,14 @@ def kvm_backend():
     return found.group(1) if found else "unknown"
 
 
+@functools.lru_cache
+def mount_tracefs():
+    """Mounts it where nobody has, as `kvmlens -trace kernel` does for root."""
+    if os.geteuid() == 0 and not os.path.isdir("/sys/kernel/tracing/events"):
+        subprocess.run(["mount", "-t", "tracefs", "tracefs", "/sys/kernel/tracing"], check=False,
+                       stderr=subprocess.DEVNULL)
+
+
 def _perform(group_name, name, function, binary):
     try:
         if group_name.endswith("kvm") and kvm_trouble():
