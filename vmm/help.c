@@ -61,7 +61,7 @@ static void print_options(void)
            "others are explained in kvmlens(1).\n");
 }
 
-static void print_escaped(const char *text)
+void help_escaped(const char *text)
 {
     for (; *text; text++) {
         if (*text == '|')
@@ -81,13 +81,13 @@ static void print_markdown(void)
             printf("| `-%s", def->name);
             if (def->argument) {
                 putchar(' ');
-                print_escaped(def->argument);
+                help_escaped(def->argument);
             }
             putchar('`');
             if (def->alias)
                 printf(", `-%s`", def->alias);
             printf(" | ");
-            print_escaped(def->help);
+            help_escaped(def->help);
             printf(" |\n");
         }
     }
@@ -250,6 +250,10 @@ static void print_topic(const char *topic)
         printf("kvmlens %s\n", KVMLENS_VERSION);
     else if (strcmp(topic, "markdown") == 0)
         print_markdown();
+    else if (strcmp(topic, "options") == 0)
+        help_option_list();
+    else if (strcmp(topic, "qemu") == 0)
+        help_qemu();
     else if (device_find_kind(topic))
         print_device(device_find_kind(topic));
     else

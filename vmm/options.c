@@ -37,16 +37,14 @@ static const struct option_def *find_option(const char *name)
 /* NAME is the option without its dashes. */
 static int unknown_option(const char *typed, const char *name, struct error *err)
 {
-    const char *about = qemu_option_about(name);
+    const char *why = qemu_option_why(name, NULL);
     struct suggestion near = {.word = name};
     size_t len = strcspn(name, "=");
     char before[SUGGEST_MAX];
 
-    if (about && *about)
-        return error_set(err, STATUS_USAGE, "%s: QEMU has this option, kvmlens has not (no %s)",
-                         typed, about);
-    if (about)
-        return error_set(err, STATUS_USAGE, "%s: QEMU has this option, kvmlens has not", typed);
+    if (why)
+        return error_set(err, STATUS_USAGE, "%s: QEMU has this option, kvmlens has not. %s", typed,
+                         why);
     if (len < sizeof(before) && name[len] == '=') {
         memcpy(before, name, len);
         before[len] = '\0';

@@ -44,7 +44,7 @@ enum run_mode {
 /* Strings point into argv (or static storage): valid as long as argv is. */
 struct options {
     enum run_mode mode;
-    const char *help_topic; /* MODE_HELP: static; "options", "machine", "cpu", ... */
+    const char *help_topic; /* MODE_HELP: static; "help", "machine", "cpu", ... */
     char explain[64];       /* MODE_EXPLAIN: of what; empty: the list */
 
     /* -M microvm,... */

@@ -1,8 +1,8 @@
 /*
  * options_internal.h: what the files of the command line share.
  *
- * One table (options_table.c) says which options there are; the parser, the help and README.md's
- * option table are made from it. Properties (-machine microvm,NAME=VALUE) have tables of their own.
+ * One table (options_table.c) says which options there are; the parser, the help, README.md's option
+ * table and docs/qemu.md are made from it. Properties (-machine microvm,NAME=VALUE) have tables of their own.
  */
 #ifndef KVMLENS_OPTIONS_INTERNAL_H
 #define KVMLENS_OPTIONS_INTERNAL_H
@@ -45,6 +45,16 @@ enum option_group {
     OPTION_GROUPS
 };
 
+/* What an option is beside QEMU's of that name (QEMU 7.2, -machine microvm). */
+enum qemu_relation {
+    QEMU_SAME,
+    QEMU_LIMITS,  /* the same as far as it goes */
+    QEMU_IGNORED, /* taken, and changes nothing */
+    QEMU_OWN,     /* kvmlens's own */
+    QEMU_ABSENT,  /* QEMU's alone: not in this table, but in options_absent.c */
+    QEMU_RELATIONS
+};
+
 struct option_def {
     enum option_group group;
     const char *name, *alias; /* without dashes; alias may be NULL */
@@ -52,11 +62,22 @@ struct option_def {
     const char *help;         /* one line of any length; the help wraps it */
     /* ARGUMENT is writable, and NULL for an option without one. */
     int (*parse)(struct option_parser *parser, char *argument);
-    const char *about; /* option_none(): what kvmlens has none of */
+    enum qemu_relation relation;
+    const char *note; /* on the relation: sentences; NULL: HELP says it */
 };
 
 extern const struct option_def option_table[]; /* ends with a NULL name */
 extern const char *const option_group_titles[OPTION_GROUPS];
+
+/* The note on DEF's relation to QEMU. */
+const char *option_note(const struct option_def *def);
+
+/* The options of kvmlens and of QEMU, printed: one line each for programs, or as Markdown. */
+void help_option_list(void);
+void help_qemu(void);
+
+/* Prints TEXT as a cell of a Markdown table. */
+void help_escaped(const char *text);
 
 /* A property of an option's argument. SET given: kvmlens's own. Else with VALUES: accepted if it
  * has one of these values ("off|auto"), which is what kvmlens does anyway. Else QEMU's alone. */

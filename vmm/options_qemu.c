@@ -1,7 +1,7 @@
 /*
  * options_qemu.c: what QEMU's command line knows and kvmlens's does not (see options_qemu.h).
- * Taken from qemu-system-x86_64 7.2's -help, -machine help, -accel help, -cpu help and -device
- * help, with the options that later versions added.
+ * Taken from qemu-system-x86_64 7.2's -machine help, -accel help, -cpu help and -device help. Its
+ * options are in options_absent.c.
  */
 #include "options_qemu.h"
 
@@ -10,38 +10,6 @@
 
 /* The lists are words with a space between, none longer than this with its NUL. */
 #define WORD_SIZE 64
-
-/* What kvmlens itself has is not listed. */
-static const struct {
-    const char *about, *names;
-} options[] = {
-    {"ACPI", "acpitable no-acpi"},
-    {"HPET", "no-hpet"},
-    {"NUMA nodes", "numa"},
-    {"TPM", "tpmdev"},
-    {"USB", "usb usbdevice"},
-    {"Xen mode", "xen-attach xen-domid xen-domid-restrict"},
-    {"boot order", "boot"},
-    {"CD-ROM, floppy or IDE drives", "cdrom fda fdb hdc hdd no-fd-bootchk win2k-hack"},
-    {"layers of block devices; -drive has raw images", "blockdev iscsi mtdblock sd snapshot"},
-    {"display", "full-screen k portrait rotate spice vnc"},
-    {"file sharing", "fsdev virtfs"},
-    {"flash memory", "pflash"},
-    {"fw_cfg device", "fw_cfg smbios"},
-    {"gdb stub", "gdb s"},
-    {"monitor", "S mon preconfig qmp qmp-pretty"},
-    {"option ROMs", "option-rom"},
-    {"saved states", "dump-vmstate incoming loadvm only-migratable"},
-    {"sound", "audio audio-help audiodev soundhw"},
-    {"translator",
-     "D d dfilter icount jitdump one-insn-per-tick perfmap plugin singlestep tb-size"},
-    {"watchdog", "watchdog watchdog-action"},
-    {"",
-     "L action add-fd async-teardown chroot compat daemonize debugcon dtb echr "
-     "enable-fips enable-sync-profile mem-path mem-prealloc msg no-shutdown "
-     "old-param overcommit pidfile prom-env qtest qtest-log readconfig rtc run-with runas sandbox "
-     "seed semihosting semihosting-config set shim uuid writeconfig"},
-};
 
 static const char machines[] = "isapc none nitro-enclave pc q35 virt x-remote xenfv xenpv";
 
@@ -148,14 +116,6 @@ static bool has(const char *list, const char *name)
 static bool starts(const char *text, const char *prefix)
 {
     return strncmp(text, prefix, strlen(prefix)) == 0;
-}
-
-const char *qemu_option_about(const char *name)
-{
-    for (size_t i = 0; i < sizeof(options) / sizeof(options[0]); i++)
-        if (has(options[i].names, name))
-            return options[i].about;
-    return NULL;
 }
 
 bool qemu_has_machine(const char *name)

@@ -1,6 +1,7 @@
 /*
  * options_qemu.h: what QEMU's command line knows and kvmlens's does not, so that a message can
- * tell "not here" from "no such thing".  Source: qemu-system-x86_64 7.2, -help and its like.
+ * tell "not here" from "no such thing".  Source: qemu-system-x86_64 7.2, -help and its like;
+ * qemu-options.hx, docs/about/removed-features.rst.
  */
 #ifndef KVMLENS_OPTIONS_QEMU_H
 #define KVMLENS_OPTIONS_QEMU_H
@@ -9,9 +10,29 @@
 
 #include <stdbool.h>
 
-/* What an option of QEMU's (without its dashes) is about, as in "kvmlens has no WHAT"; "" if there
- * is no word for it; NULL if QEMU has no such option. */
-const char *qemu_option_about(const char *name);
+/* Options that kvmlens lacks for one reason. */
+struct qemu_absent {
+    const char *why;   /* a sentence */
+    const char *names; /* for qemu_next_option() */
+};
+
+extern const struct qemu_absent qemu_absent_options[]; /* ends with a NULL why */
+
+enum qemu_version { QEMU_7_2, QEMU_EARLIER, QEMU_LATER };
+
+/* An option of QEMU's. */
+struct qemu_option {
+    char name[24]; /* without dashes */
+    bool argument; /* it takes one */
+    enum qemu_version version;
+};
+
+/* Takes the next option off *NAMES; false at the end. */
+bool qemu_next_option(const char **names, struct qemu_option *option);
+
+/* Why kvmlens lacks QEMU's option NAME: a sentence. NULL: QEMU has no such option, or kvmlens has it
+ * too. *OPTION (may be NULL) is filled in. */
+const char *qemu_option_why(const char *name, struct qemu_option *option);
 
 bool qemu_has_machine(const char *name);
 bool qemu_has_accelerator(const char *name);

@@ -73,12 +73,12 @@ int option_show_help(struct option_parser *parser, char *argument)
 {
     static const char *const topics[] = {
         "options", "machine", "microvm", "accel",       "cpu",   "device",   "chardev",
-        "drive",   "netdev",  "object",  "virtio-mmio", "trace", "markdown",
+        "drive",   "netdev",  "object",  "virtio-mmio", "trace", "markdown", "qemu",
     };
     struct suggestion near = {.word = argument};
 
     if (!argument || *argument == '-')
-        return option_help(parser, "options");
+        return option_help(parser, "help");
     for (size_t i = 0; i < sizeof(topics) / sizeof(topics[0]); i++) {
         if (strcmp(argument, topics[i]) == 0)
             return option_help(parser, topics[i]);
@@ -105,8 +105,8 @@ int option_none(struct option_parser *parser, char *argument)
 {
     if (strcmp(argument, "none") == 0)
         return 0;
-    return option_error(parser, "QEMU may have %s, kvmlens has no %s: %s none is what it takes",
-                        QUOTE(argument), parser->def->about, parser->typed);
+    return option_error(parser, "QEMU may have %s, kvmlens takes %s none only. %s", QUOTE(argument),
+                        parser->typed, option_note(parser->def));
 }
 
 int option_ignore(struct option_parser *parser, char *argument)

@@ -3,8 +3,8 @@
  * the help prints.
  */
 #include "command_line.h"
+#include "help_text.h"
 #include "options_internal.h"
-#include "options_qemu.h"
 #include "suggest.h"
 
 #include <setjmp.h>
@@ -81,15 +81,6 @@ static void every_option_is_taken(void **state)
         if (def->alias)
             assert_taken("-", def->alias, def);
     }
-}
-
-/* An option is kvmlens's or on the list of what kvmlens lacks, never both. */
-static void no_option_is_denied(void **state)
-{
-    (void)state;
-    for (const struct option_def *def = option_table; def->name; def++)
-        if (qemu_option_about(def->name))
-            fail_msg("-%s is listed as QEMU's alone", def->name);
 }
 
 static void every_option_is_explained(void **state)
@@ -197,28 +188,6 @@ static void the_command_line_fits_its_page(void **state)
     assert_non_null(strstr(err.text, "4095"));
 }
 
-/* Runs options_help(TOPIC) with stdout as a file, and returns what it printed. */
-static const char *help_of(const char *topic)
-{
-    static char text[HUGE_SIZE];
-    FILE *file = tmpfile();
-    int saved = dup(STDOUT_FILENO);
-
-    assert_non_null(file);
-    fflush(stdout);
-    dup2(fileno(file), STDOUT_FILENO);
-
-    enum status status = options_help(topic);
-
-    dup2(saved, STDOUT_FILENO);
-    close(saved);
-    assert_int_equal(status, STATUS_POWEROFF);
-    rewind(file);
-    text[fread(text, 1, sizeof(text) - 1, file)] = '\0';
-    fclose(file);
-    return text;
-}
-
 static void assert_narrow(const char *text)
 {
     while (*text) {
@@ -234,7 +203,7 @@ static void assert_narrow(const char *text)
 static void help_lists_every_option(void **state)
 {
     (void)state;
-    const char *text = help_of("options");
+    const char *text = help_of("help");
     char wanted[256];
 
     assert_narrow(text);
@@ -330,7 +299,7 @@ static void help_to_a_full_disk(void **state)
     fflush(stdout);
     assert_non_null(freopen("/dev/full", "w", stdout));
 
-    enum status status = options_help("options");
+    enum status status = options_help("help");
 
     clearerr(stdout);
     dup2(saved, STDOUT_FILENO);
@@ -414,7 +383,6 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_option_is_taken),
-        cmocka_unit_test(no_option_is_denied),
         cmocka_unit_test(every_option_is_explained),
         cmocka_unit_test(huge_arguments),
         cmocka_unit_test(huge_option),

@@ -294,12 +294,14 @@ static void test_modes(void **state)
     static const struct {
         const char *line, *topic;
     } rows[] = {
-        {"-h", "options"},
-        {"-help", "options"},
-        {"--help", "options"},
-        {"-h -nonsense", "options"}, /* as in QEMU, the rest is not looked at */
+        {"-h", "help"},
+        {"-help", "help"},
+        {"--help", "help"},
+        {"-h -nonsense", "help"}, /* as in QEMU, the rest is not looked at */
         {"-h trace", "trace"},
         {"-h markdown", "markdown"},
+        {"-h options", "options"},
+        {"-h qemu", "qemu"},
         {"-M help", "machine"},
         {"-machine ?", "machine"},
         {"-M microvm,help", "microvm"},
