@@ -14,7 +14,6 @@
 #define END_S 5 /* for what is still to be written when kvmlens is told to end */
 
 static const int deadly[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT};
-static const int terminal_signals[] = {SIGTSTP, SIGCONT, SIGWINCH};
 
 #define COUNT(array) (sizeof array / sizeof *array)
 
@@ -49,20 +48,23 @@ void signals_let_writes_fail(void)
     signal(SIGXFSZ, SIG_IGN);
 }
 
-static void add_unless_ignored(sigset_t *set, const int *list, size_t count)
+/* What a parent has made be ignored (nohup, a script's `trap ""`) stays so. */
+static void add_unless_ignored(sigset_t *set, int signal)
 {
     struct sigaction old;
 
-    for (size_t i = 0; i < count; i++)
-        if (sigaction(list[i], NULL, &old) == 0 && old.sa_handler != SIG_IGN)
-            sigaddset(set, list[i]);
+    if (sigaction(signal, NULL, &old) == 0 && old.sa_handler != SIG_IGN)
+        sigaddset(set, signal);
 }
 
 int signals_open(struct signals *signals, struct loop *loop, struct error *err)
 {
     sigemptyset(&signals->set);
-    add_unless_ignored(&signals->set, deadly, COUNT(deadly));
-    add_unless_ignored(&signals->set, terminal_signals, COUNT(terminal_signals));
+    for (size_t i = 0; i < COUNT(deadly); i++)
+        add_unless_ignored(&signals->set, deadly[i]);
+    add_unless_ignored(&signals->set, SIGTSTP);
+    sigaddset(&signals->set, SIGCONT); /* these two only tell */
+    sigaddset(&signals->set, SIGWINCH);
     pthread_sigmask(SIG_BLOCK, &signals->set, NULL);
 
     signals->fd = (struct loop_fd){

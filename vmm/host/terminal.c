@@ -34,8 +34,12 @@ static struct {
 
 void terminal_reserve_stdio(void)
 {
-    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
-        if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", O_RDWR) != fd)
+    struct pollfd fd[] = {{.fd = STDIN_FILENO}, {.fd = STDOUT_FILENO}, {.fd = STDERR_FILENO}};
+
+    if (poll(fd, 3, 0) == 0) /* in order, so that each open() finds the one that is free */
+        return;
+    for (int i = STDIN_FILENO; i <= STDERR_FILENO; i++)
+        if (fd[i].revents & POLLNVAL && open("/dev/null", O_RDWR) != i)
             _exit(70); /* STATUS_INTERNAL: not even /dev/null opens, and nowhere to say so */
 }
 
