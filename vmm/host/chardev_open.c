@@ -144,7 +144,7 @@ int chardev_open(struct chardev **out, struct loop *loop, const struct chardev_o
 
 void chardev_take_terminal(const struct chardev *dev)
 {
-    if (dev->option.kind == CHARDEV_STDIO)
+    if (dev->option.kind == CHARDEV_STDIO && dev->is_tty)
         terminal_raw(dev->option.signals);
 }
 
