@@ -1,14 +1,20 @@
 #!/bin/bash
-# readme-refresh.sh [FILE...]: replaces the output shown in README.md and docs/ with that of a run.
+# readme-refresh.sh [--tables] [FILE...]: replaces the output shown in README.md and docs/ with that of a run.
 # A block is
 #     <!-- run: COMMAND -->  or  <!-- run: COMMAND ## FILTER -->
 #     (the command and what it printed to stdout and stderr, passed through FILTER)
 #     <!-- end -->
-# and with `markdown:` in place of `run:` it is only what was printed.
+# and with `markdown:` in place of `run:` it is only what was printed. --tables: only those; the
+# other blocks, for which guests run, stay as they are.
 set -eu
 cd "$(dirname "$0")/.."
 unset MAKELEVEL MAKEFLAGS MFLAGS # commands run as in a reader's shell
-[ $# -gt 0 ] || set -- README.md docs/tour.md docs/trace.md docs/virtio.md
+kinds='run|markdown'
+if [ "${1:-}" = --tables ]; then
+    kinds=markdown
+    shift
+fi
+[ $# -gt 0 ] || set -- README.md docs/tour.md docs/trace.md docs/virtio.md docs/qemu.md
 
 print_block() { # KIND COMMAND FILTER
     [ "$1" = markdown ] || printf '```console\n$ %s\n' "$2"
@@ -25,7 +31,7 @@ refresh() {
             inside=
         fi
         printf '%s\n' "$line"
-        if [[ $line =~ ^'<!-- '(run|markdown)': '(.*)' -->'$ ]]; then
+        if [[ $line =~ ^'<!-- '($kinds)': '(.*)' -->'$ ]]; then
             inside=yes
             command=${BASH_REMATCH[2]}
             filter="cat"

@@ -127,8 +127,8 @@ bench: all $(BENCH)/floor $(BENCH)/measure $(BENCH)/trace_path $(patsubst tests/
 	tests/bench/bench $(if $(filter 1,$(STRICT)),--strict)
 	tests/bench/virtio $(if $(filter 1,$(STRICT)),--strict)
 
-#: make docs         refresh docs/machine.md, docs/exits.md, docs/registers.md and the output shown in README.md, docs/tour.md and others
+#: make docs         refresh docs/machine.md, docs/exits.md, docs/registers.md, docs/qemu.md and the output shown in README.md, docs/tour.md and others
 docs: all
 	scripts/machine-doc.sh
-	scripts/exits-doc.sh
+	scripts/tables-doc.sh
 	scripts/readme-refresh.sh
