@@ -8,6 +8,9 @@
  */
 #include "x86.h"
 
+#include <ports.h>
+#include <post_codes.h>
+
         .section .note.pvh, "a", @note
         .balign 4
         .long 4                 /* size of the name */
@@ -21,6 +24,8 @@
         .globl pvh_start
         .type pvh_start, @function
 pvh_start:
+        movb $POST_FIRST_INSTRUCTION, %al
+        outb %al, $PORT_POST
         cli
         cld
         movl %ebx, boot_argument

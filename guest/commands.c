@@ -102,7 +102,7 @@ static bool command_bench(int argc, char **argv)
     serial_flush();
     uint64_t start = rdtsc();
     for (uint64_t i = 0; i < count; i++)
-        out8(PORT_POST, (uint8_t)i);
+        out8(PORT_POST, 0); /* no milestone */
     uint64_t cycles = rdtsc() - start;
     print("bench: %lu writes to port 0x80, %lu cycles each\n", count, cycles / count);
     return true;
@@ -131,10 +131,11 @@ static bool command_poweroff(int argc, char **argv)
 const struct command commands[] = {
     {"help", "", "this list", command_help},
     {"info", "", "what the machine is made of, and who said so", command_info},
-    {"cpuid", "[LEAF [SUBLEAF]]", "the CPUID instruction", command_cpuid},
+    {"cpuid", "[all|LEAF [SUBLEAF]]", "the CPUID instruction, or all it tells", command_cpuid},
     {"msr", "ADDR [VALUE]", "read or write a model-specific register", command_msr},
     {"pio", "r|w SIZE PORT [VALUE]", "access an I/O port; SIZE in bytes", command_pio},
     {"mmio", "r|w SIZE GPA [VALUE]", "access memory or a device, uncached", command_mmio},
+    {"fwcfg", "[NAME]", "the files of QEMU's fw_cfg device, or one of them", command_fwcfg},
     {"hlt", "", "halt until the next interrupt", command_hlt},
     {"timer", "[N]", "wait for N ticks", command_timer},
     {"smp", "", "start the other CPUs; each reports", command_smp},

@@ -91,27 +91,6 @@ static bool blk_info(struct blk *blk, int argc, char **argv)
     return true;
 }
 
-static void dump(uint64_t at, const uint8_t *bytes, uint32_t size)
-{
-    bool repeated = false;
-    for (uint32_t i = 0; i < size; i += 16) {
-        if (i && memcmp(bytes + i, bytes + i - 16, 16) == 0) {
-            if (!repeated)
-                print("*\n");
-            repeated = true;
-            continue;
-        }
-        repeated = false;
-        print("%08lx ", at + i);
-        for (uint32_t j = i; j < i + 16; j++)
-            print(" %02x", bytes[j]);
-        print("  |");
-        for (uint32_t j = i; j < i + 16; j++)
-            print("%c", bytes[j] >= ' ' && bytes[j] <= '~' ? bytes[j] : '.');
-        print("|\n");
-    }
-}
-
 static bool blk_read(struct blk *blk, int argc, char **argv)
 {
     uint64_t sector, count = 1;

@@ -1,18 +1,70 @@
 /*
- * commands_cpu.c: the shell's commands that are one instruction each.
+ * commands_cpu.c: the shell's commands that are one instruction each, or (cpuid all) one at a time.
  */
 #include "kernel.h"
 #include "x86.h"
 
+#define LEAVES_MAX    0x100 /* of a range; no processor has as many */
+#define SUBLEAVES_MAX 64    /* of a leaf; 0xd has the most, one for each bit of XCR0 */
+
+static void print_cpuid(uint32_t leaf, uint32_t subleaf, struct cpuid r)
+{
+    print("cpuid 0x%x 0x%x: eax %08x  ebx %08x  ecx %08x  edx %08x\n", leaf, subleaf, r.eax, r.ebx,
+          r.ecx, r.edx);
+}
+
+/* Intel SDM vol. 2A, CPUID; AMD APM vol. 3, appendix E. */
+static bool has_subleaves(uint32_t leaf)
+{
+    static const uint32_t leaves[] = {4,    7,    0xb,        0xd,        0xf,       0x10, 0x12,
+                                      0x14, 0x17, 0x18,       0x1d,       0x1e,      0x1f, 0x20,
+                                      0x23, 0x24, 0x8000001d, 0x80000020, 0x80000026};
+    for (unsigned i = 0; i < sizeof(leaves) / sizeof(leaves[0]); i++) {
+        if (leaves[i] == leaf)
+            return true;
+    }
+    return false;
+}
+
+/* Behind the topology's last level ECX and EDX are not zero, but the level's type is. */
+static bool is_past_topology(uint32_t leaf, struct cpuid r)
+{
+    return (leaf == 0xb || leaf == 0x1f || leaf == 0x80000026) && (r.ecx & 0xff00) == 0;
+}
+
+static void print_range(uint32_t base)
+{
+    uint32_t last = cpuid(base, 0).eax;
+    if (last < base)
+        last = base; /* no such range, or one leaf that does not say so */
+    uint32_t end = last - base < LEAVES_MAX ? last : base + LEAVES_MAX - 1;
+    for (uint32_t leaf = base; leaf <= end; leaf++) {
+        unsigned count = has_subleaves(leaf) ? SUBLEAVES_MAX : 1;
+        for (uint32_t subleaf = 0; subleaf < count; subleaf++) {
+            struct cpuid r = cpuid(leaf, subleaf);
+            if (is_past_topology(leaf, r))
+                break;
+            if (r.eax | r.ebx | r.ecx | r.edx)
+                print_cpuid(leaf, subleaf, r);
+        }
+    }
+    if (end != last)
+        print("cpuid: leaves 0x%x to 0x%x are left out: no processor has as many\n", end + 1, last);
+}
+
 bool command_cpuid(int argc, char **argv)
 {
     uint64_t leaf = 0, subleaf = 0;
+    if (argc == 2 && strcmp(argv[1], "all") == 0) {
+        print_range(0);
+        print_range(CPUID_HYPERVISOR);
+        print_range(CPUID_EXTENDED);
+        return true;
+    }
     if (argc > 3 || (argc > 1 && !parse_number(argv[1], UINT32_MAX, &leaf)) ||
         (argc > 2 && !parse_number(argv[2], UINT32_MAX, &subleaf)))
         return false;
-    struct cpuid r = cpuid((uint32_t)leaf, (uint32_t)subleaf);
-    print("cpuid 0x%lx 0x%lx: eax %08x  ebx %08x  ecx %08x  edx %08x\n", leaf, subleaf, r.eax,
-          r.ebx, r.ecx, r.edx);
+    print_cpuid((uint32_t)leaf, (uint32_t)subleaf, cpuid((uint32_t)leaf, (uint32_t)subleaf));
     return true;
 }
 

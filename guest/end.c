@@ -9,6 +9,7 @@
 
 #include <memmap.h>
 #include <ports.h>
+#include <post_codes.h>
 #include <power.h>
 
 #define I8042_COMMAND 4    /* port 0x64, from PORT_I8042 */
@@ -40,6 +41,7 @@ static _Noreturn void halt(void)
 
 void power_off(uint8_t value)
 {
+    out8(PORT_POST, POST_POWER_OFF);
     serial_flush();
     irq_off();
     if (debug_exit_present())

@@ -36,6 +36,8 @@ const char *scan_number(const char *text, uint64_t *value);
 
 /* print.c: %d %u %x %c %s %%, with -, 0, width, l and ll */
 void print(const char *format, ...) __attribute__((format(printf, 1, 2)));
+/* SIZE bytes, 16 a line, the first one's number being AT; a * stands for lines like the one before. */
+void dump(uint64_t at, const uint8_t *bytes, uint32_t size);
 
 /* serial.c: COM1. Before serial_interrupts(), and after serial_poll(), it is polled. */
 void serial_init(void);
@@ -206,10 +208,11 @@ struct command {
 _Noreturn void shell(void);
 bool parse_number(const char *text, uint64_t max, uint64_t *value); /* says what is wrong */
 
-/* commands.c, commands_cpu.c, commands_net.c, commands_virtio.c, commands_blk.c, zoo.c */
+/* commands.c, commands_cpu.c, commands_net.c, commands_virtio.c, commands_blk.c, fwcfg.c, zoo.c */
 extern const struct command commands[];
 extern const unsigned command_count;
 bool command_cpuid(int argc, char **argv);
+bool command_fwcfg(int argc, char **argv);
 bool command_msr(int argc, char **argv);
 bool command_pio(int argc, char **argv);
 bool command_mmio(int argc, char **argv);

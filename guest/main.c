@@ -4,6 +4,9 @@
 #include "kernel.h"
 #include "x86.h"
 
+#include <ports.h>
+#include <post_codes.h>
+
 /* On the boot processor's own stack, with a guard page under it. */
 static _Noreturn void run(void)
 {
@@ -12,6 +15,7 @@ static _Noreturn void run(void)
         timer_init();
         serial_interrupts();
         irq_on();
+        out8(PORT_POST, POST_INTERRUPTS);
     }
     print("kvmlens guest: 64-bit kernel, ring 0\n");
     shell();
@@ -20,6 +24,7 @@ static _Noreturn void run(void)
 /* On the stack of boot.S, with its page tables. */
 void kernel_main(const struct hvm_start_info *start_info)
 {
+    out8(PORT_POST, POST_LONG_MODE);
     serial_init();
     memory_init(start_info);
     paging_init();
@@ -27,5 +32,6 @@ void kernel_main(const struct hvm_start_info *start_info)
     struct cpu *cpu = cpu_make(0, 0);
     cpu->up = 1;
     cpu_load(cpu);
+    out8(PORT_POST, POST_TRAPS);
     call_on_stack(stack_top(0, 0), run);
 }

@@ -90,3 +90,29 @@ void print(const char *format, ...)
     }
     va_end(args);
 }
+
+void dump(uint64_t at, const uint8_t *bytes, uint32_t size)
+{
+    bool repeated = false;
+    for (uint32_t i = 0; i < size; i += 16) {
+        uint32_t end = size - i < 16 ? size : i + 16;
+        if (i && end == i + 16 && memcmp(bytes + i, bytes + i - 16, 16) == 0) {
+            if (!repeated)
+                print("*\n");
+            repeated = true;
+            continue;
+        }
+        repeated = false;
+        print("%08lx ", at + i);
+        for (uint32_t j = i; j < i + 16; j++) {
+            if (j < end)
+                print(" %02x", bytes[j]);
+            else
+                print("   ");
+        }
+        print("  |");
+        for (uint32_t j = i; j < end; j++)
+            print("%c", bytes[j] >= ' ' && bytes[j] <= '~' ? bytes[j] : '.');
+        print("|\n");
+    }
+}

@@ -11,6 +11,7 @@
 #include "x86.h"
 
 #include <ports.h>
+#include <post_codes.h>
 #include <uart16550.h>
 
 #define RING_SIZE 1024 /* a power of two: free-running indices wrap around rightly */
@@ -113,6 +114,7 @@ void serial_init(void)
         uart.depth = UART_FIFO_DEPTH;
     }
     reg_write(UART_MCR, UART_MCR_DTR | UART_MCR_RTS | UART_MCR_OUT2);
+    out8(PORT_POST, POST_SERIAL);
 }
 
 void serial_interrupts(void)

@@ -2,6 +2,10 @@
  * shell.c: reads a line with editing, splits it into words, runs the command.
  */
 #include "kernel.h"
+#include "x86.h"
+
+#include <ports.h>
+#include <post_codes.h>
 
 #define LINE_MAX    256
 #define WORDS_MAX   16
@@ -167,6 +171,7 @@ static void run_command_line(void)
 
 void shell(void)
 {
+    out8(PORT_POST, POST_SHELL);
     run_command_line();
     print("type help for the commands\n");
     for (;;) {

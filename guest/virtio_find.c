@@ -5,8 +5,11 @@
  */
 #include "kernel.h"
 #include "virtio.h"
+#include "x86.h"
 
 #include <memmap.h>
+#include <ports.h>
+#include <post_codes.h>
 
 static struct {
     bool searched;
@@ -84,6 +87,8 @@ struct virtio *virtio_find(uint32_t id, unsigned nth)
             for (unsigned i = 0; i < VIRTIO_SLOTS_MAX; i++)
                 add_slot(VIRTIO_MMIO_GPA + i * VIRTIO_MMIO_STRIDE, VIRTIO_NO_IRQ);
         }
+        if (virtio.count)
+            out8(PORT_POST, POST_VIRTIO);
     }
     for (unsigned i = 0; i < virtio.count; i++) {
         if (virtio.slot[i].id == id && nth-- == 0)

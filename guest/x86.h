@@ -19,6 +19,7 @@
 #define CR4_PAE 0x20
 
 #define CPUID_HYPERVISOR 0x40000000 /* the first leaf of a hypervisor */
+#define CPUID_EXTENDED   0x80000000 /* the first of the extended ones */
 
 #define RFLAGS_IF 0x200
 #define RFLAGS_RF 0x10000

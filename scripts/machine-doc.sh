@@ -41,6 +41,17 @@ render() {
         printf "\n### %s\n", $0
         next
     }
+    # A table of NAME(SYMBOL, VALUE, "TEXT"), which code expands in its own way.
+    /^#define .*\\$/ { rows = 1; next }
+    rows && match($0, /\(.*\)/) {
+        split(substr($0, RSTART + 1, RLENGTH - 2), part, /, */)
+        gsub(/"/, "", part[3])
+        begin_table()
+        printf "| `%s` | `%s` | %s |\n", part[1], part[2], cell(part[3])
+        if (!/\\$/) rows = 0
+        next
+    }
+    /^#define POST_CODE/ { next }
     /^#define [A-Z0-9_]+[ (]/ {
         sub(/^#define /, "")
         text = ""

@@ -183,6 +183,13 @@ static void place(struct board *b, struct fdt_device fdt, const struct device_op
     b->placed[b->placed_count++] = (struct board_device){fdt, ops, dev};
 }
 
+/* A device, or a virtio slot, says something of its work; with the device lock held. */
+static void remark(void *board, const char *device, const char *text, uint64_t a, uint64_t b,
+                   uint64_t c)
+{
+    vm_remark(((struct board *)board)->vm, device, text, (const uint64_t[]){a, b, c});
+}
+
 void board_init(struct board *b, const struct machine_config *config, struct vm *vm)
 {
     const struct options *o = config->options;
@@ -207,7 +214,7 @@ void board_init(struct board *b, const struct machine_config *config, struct vm 
     }
     i8042_init(&b->i8042, requests);
     place(b, i8042_place, &i8042_ops, &b->i8042);
-    post_init(&b->post);
+    post_init(&b->post, (struct device_remark){remark, b});
     place(b, post_place, &post_ops, &b->post);
     power_init(&b->power, requests);
     place(b, power_place, &power_ops, &b->power);
@@ -239,13 +246,6 @@ static int attach_placed(struct board *b, struct error *err)
                              strerror(-r));
     }
     return 0;
-}
-
-/* A virtio device, or its slot, says something of its work; with the device lock held. */
-static void remark(void *board, const char *device, const char *text, uint64_t a, uint64_t b,
-                   uint64_t c)
-{
-    vm_remark(((struct board *)board)->vm, device, text, (const uint64_t[]){a, b, c});
 }
 
 int board_attach(struct board *b, struct error *err)

@@ -32,7 +32,7 @@ BOOTS = (
     ("ports", "pio+w+1+0x3ff+0x77,pio+r+1+0x3ff,pio+r+4+0x2a0,pio+r+2+0x2a0,pio+r+3+0,pio,poweroff", 1, True),
     ("memory", "mmio+w+8+0x2000000+0x1122334455667788,mmio+r+4+0x2000004,mmio+r+1+0xfea00201,mmio+x,poweroff", 1,
      True),
-    ("nonsense", "nothing,cpuid+z,poweroff+999,poweroff", 1, True),
+    ("nonsense", "nothing,cpuid+z,fwcfg+a+b,poweroff+999,poweroff", 1, True),
     ("fault-ud", "fault+ud", 1, True),
     ("fault-pf", "fault+pf", 1, True),
     ("fault-gp", "fault+gp", 1, True),

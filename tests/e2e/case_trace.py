@@ -1,4 +1,5 @@
 """The exit trace and the summary: what they show, and that the guest's output stays clean."""
+import json
 import re
 
 from harness import CRASH, DEBUG_EXIT, POWEROFF, TIMEOUT, USAGE, boot, case, expect, expect_one_line, expect_status, \
@@ -33,6 +34,36 @@ def zoo(binary):
     expect(len(lines) > 100, "expected the characters of the guest's text as exits", ended)
 
 
+def milestones(path="include/post_codes.h"):
+    """The table of the header: (value, name) in its order."""
+    with open(path, encoding="ascii") as file:
+        rows = re.findall(r"MILESTONE\(POST_\w+, (0x[0-9a-f]+), \"(.+?)\"\)", file.read())
+    return [(int(value, 16), name) for value, name in rows]
+
+
+@case("kvm", "trace: milestones of a boot", machine="", lacking=("virtio devices found",))
+@case("kvm", "trace: milestones with a virtio device", machine="", device="virtio-rng-device", cpus=2, lacking=())
+@case("kvm", "trace: milestones without a serial port", machine=",isa-serial=off",
+      lacking=("serial port ready", "virtio devices found"))
+@case("kvm", "trace: milestones without interrupts", machine=",kernel-irqchip=off",
+      lacking=("interrupts ready", "virtio devices found"))
+def boot_milestones(binary, machine, lacking, device=None, cpus=1):
+    """What the kernel passes, in the table's order, once each, with its name; `bench` and `zoo` add none."""
+    with scratch() as folder:
+        options = ("-trace", f"exits,file={folder}/exits.jsonl,format=jsonl,filter=device=post", "-smp", str(cpus),
+                   *(("-device", device) if device else ()))
+        ended = boot(binary, "run=rng+8,smp,bench+300,zoo,poweroff", options=options, machine=machine)
+        expect_status(ended, POWEROFF)
+        with open(f"{folder}/exits.jsonl", encoding="utf-8") as file:
+            events = [json.loads(line) for line in file if '"dev"' in line]
+    seen = [(int(event["d"], 16), event.get("rem")) for event in events if event["d"] not in ("00", "42")]
+    wanted = [row for row in milestones() if row[1] not in lacking]
+    expect(len(milestones()) == 8 and seen == wanted, f"expected {wanted}, found {seen}", ended)
+    others = [event["d"] for event in events if "rem" not in event]
+    expect(others == ["00"] * 300 + ["42"], "expected nothing of bench's 300 writes and the zoo's one but their values",
+           ended)
+
+
 @case("kvm", "trace: to a file")
 def to_file(binary):
     with scratch() as folder:
@@ -48,11 +79,11 @@ def to_file(binary):
 
 @case("kvm", "trace: summary")
 def summary(binary):
-    """1000 writes to the POST port are counted as such."""
+    """1000 writes to the POST port are counted as such, and the 7 milestones of a boot without virtio."""
     ended = boot(binary, "run=bench+1000,poweroff", options=("-trace", "summary"))
     expect_status(ended, POWEROFF)
     expect_text(ended.err, r"exits  share  total  mean   p50   p95   p99   max", ended)
-    expect_text(ended.err, r"^post .*, out +1000 ", ended)
+    expect_text(ended.err, r"^post .*, out +1007 ", ended)
     expect_text(ended.err, r"^command_bench +1000 ", ended)
     expect_text(ended.err, r"^Wall time: guest and KVM \d", ended)
     expect_text(ended.err, r"in-kernel irqchip", ended)
@@ -109,6 +140,9 @@ def bad_filters(binary):
         expect_one_line(run([binary, "-kernel", "x", "-trace", value]), USAGE, words)
 
 
+SERIAL = r" serial [A-Z]{3} "  # the device, with its register
+
+
 def lines_of(text):
     """The exits of a text trace."""
     return [line for line in text.splitlines() if re.match(r" *[0-9.]+ +\d+ (?!note)", line)]
@@ -128,8 +162,8 @@ def filters(binary):
                 texts[name] = file.read()
     whole, serial, rest = (lines_of(texts[name]) for name in ("all", "serial", "rest"))
     expect(len(serial) > 100 and len(rest) > 5, "expected exits in both files", ended)
-    expect(all(" serial " in line for line in serial), "expected the serial port's alone", texts["serial"])
-    expect(not any(" serial " in line for line in rest), "expected none of the serial port's", texts["rest"])
+    expect(all(re.search(SERIAL, line) for line in serial), "expected the serial port's alone", texts["serial"])
+    expect(not any(re.search(SERIAL, line) for line in rest), "expected none of the serial port's", texts["rest"])
     expect(sorted(serial + rest) == sorted(whole), "expected each line in one of the two files")
     expect_text(texts["serial"], rf"^\({len(rest)} more did not pass the filter\)$")
     expect_text(ended.err, rf"^{len(whole)} exits to kvmlens", ended)

@@ -7,6 +7,7 @@
 
 #include <debug_exit.h>
 #include <ports.h>
+#include <post_codes.h>
 #include <power.h>
 
 #include <setjmp.h>
@@ -25,6 +26,7 @@ struct board {
     struct post post;
     unsigned resets, poweroffs, exits;
     uint32_t exit_value;
+    const char *remark; /* the last one of the POST port */
 };
 
 static void on_reset(void *opaque)
@@ -44,6 +46,14 @@ static void on_debug_exit(void *opaque, uint32_t value)
     b->exit_value = value;
 }
 
+static void on_remark(void *opaque, const char *device, const char *text, uint64_t a, uint64_t b,
+                      uint64_t c)
+{
+    (void)a, (void)b, (void)c;
+    assert_ptr_equal(device, post_ops.name); /* vm_remark() compares pointers */
+    ((struct board *)opaque)->remark = text;
+}
+
 static int set_up(void **state)
 {
     struct board *b = calloc(1, sizeof(*b));
@@ -53,7 +63,7 @@ static int set_up(void **state)
     i8042_init(&b->i8042, requests);
     debug_exit_init(&b->debug_exit, requests);
     power_init(&b->power, requests);
-    post_init(&b->post);
+    post_init(&b->post, (struct device_remark){on_remark, b});
     assert_int_equal(bus_attach(&b->io, PORT_I8042, PORT_I8042_COUNT, &i8042_ops, &b->i8042), 0);
     assert_int_equal(bus_attach(&b->io, PORT_DEBUG_EXIT, 4, &debug_exit_ops, &b->debug_exit), 0);
     assert_int_equal(bus_attach(&b->io, PORT_POST, 1, &post_ops, &b->post), 0);
@@ -300,6 +310,32 @@ static void post_remembers(void **state)
     assert_int_equal(in(b, PORT_POST), 0);
 }
 
+/* Milestones and nothing else; after a reset too. */
+static void post_names_milestones(void **state)
+{
+    struct board *b = *state;
+    for (unsigned round = 0; round < 2; round++) {
+        unsigned named = 0;
+        for (unsigned code = 0; code < 256; code++) {
+            b->remark = NULL;
+            out(b, PORT_POST, (uint8_t)code);
+            assert_int_equal(in(b, PORT_POST), code);
+            if (!b->remark)
+                continue;
+            assert_in_range(code, 0x10, 0x1f);
+            named++;
+        }
+        assert_in_range(named, 1, 8);
+        out(b, PORT_POST, POST_LONG_MODE);
+        assert_string_equal(b->remark, "64-bit mode");
+        out(b, PORT_POST, POST_POWER_OFF);
+        assert_string_equal(b->remark, "power-off begins");
+        bus_reset(&b->io);
+    }
+    post_init(&b->post, (struct device_remark){0}); /* nobody listens */
+    out(b, PORT_POST, POST_LONG_MODE);
+}
+
 static void register_names(void **state)
 {
     struct board *b = *state;
@@ -336,6 +372,7 @@ int main(void)
         BOARD_TEST(debug_exit_tells_the_value),
         BOARD_TEST(power_off_and_reset),
         BOARD_TEST(post_remembers),
+        BOARD_TEST(post_names_milestones),
         BOARD_TEST(register_names),
     };
     return cmocka_run_group_tests_name("devices", tests, NULL, NULL);

@@ -4,6 +4,7 @@
  */
 #include "simple.h"
 
+#include <post_codes.h>
 #include <power.h>
 #include <stddef.h>
 
@@ -82,16 +83,22 @@ static uint64_t post_read(void *opaque, uint64_t offset, unsigned size)
     return dev->code;
 }
 
+#define POST_NAME(symbol, code, name) [symbol] = name,
+
 static void post_write(void *opaque, uint64_t offset, unsigned size, uint64_t value)
 {
+    static const char *const names[] = {POST_MILESTONES(POST_NAME)};
     (void)offset, (void)size;
     struct post *dev = opaque;
     dev->code = (uint8_t)value;
+    if (dev->remark.say && dev->code < sizeof(names) / sizeof(names[0]) && names[dev->code])
+        dev->remark.say(dev->remark.opaque, post_ops.name, names[dev->code], 0, 0, 0);
 }
 
 static void post_reset(void *opaque)
 {
-    post_init(opaque);
+    struct post *dev = opaque;
+    dev->code = 0;
 }
 
 static const char *post_reg_name(const void *opaque, uint64_t offset, bool write)
@@ -107,7 +114,7 @@ const struct device_ops post_ops = {.name = "post",
                                     .reset = post_reset,
                                     .reg_name = post_reg_name};
 
-void post_init(struct post *dev)
+void post_init(struct post *dev, struct device_remark remark)
 {
-    *dev = (struct post){0};
+    *dev = (struct post){.remark = remark};
 }

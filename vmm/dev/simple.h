@@ -44,11 +44,13 @@ struct power {
 extern const struct device_ops power_ops;
 void power_init(struct power *dev, struct machine_requests requests);
 
-/* POST code port: one byte, which reads back as on a PC. */
+/* POST code port: one byte, which reads back as on a PC. It remarks on the guest kernel's milestones
+ * (include/post_codes.h). */
 struct post {
+    struct device_remark remark;
     uint8_t code;
 };
 extern const struct device_ops post_ops;
-void post_init(struct post *dev);
+void post_init(struct post *dev, struct device_remark remark);
 
 #endif
