@@ -17,7 +17,6 @@ static _Noreturn void run(void)
         irq_on();
         out8(PORT_POST, POST_INTERRUPTS);
     }
-    print("kvmlens guest: 64-bit kernel, ring 0\n");
     shell();
 }
 
@@ -26,6 +25,7 @@ void kernel_main(const struct hvm_start_info *start_info)
 {
     out8(PORT_POST, POST_LONG_MODE);
     serial_init();
+    print("kvmlens guest: 64-bit kernel, ring 0\n"); /* before all that takes time */
     memory_init(start_info);
     paging_init();
     traps_init();
