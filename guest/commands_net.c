@@ -166,32 +166,46 @@ static void print_ping(const struct net *net, uint64_t us)
     }
 }
 
+/* Sends one and waits for its answer, no longer than PATIENCE_MS. *US: how long it took. False where
+ * it could not be sent. */
+static bool ping_once(struct net *net, uint32_t ip, uint16_t id, uint16_t sequence, uint64_t *us)
+{
+    uint64_t start = clock_us(), end = clock_ms() + PATIENCE_MS;
+    if (!icmp_ping(net, ip, id, sequence, PING_DATA))
+        return false;
+    do {
+        if (net_poll(net) == 0)
+            net_wait();
+        *us = clock_us() - start;
+    } while (net->ping.waiting && net->now_ms < end);
+    net->ping.waiting = false;
+    return true;
+}
+
+/* Quiet, it does not tell of each: a line takes longer than a ping. */
 static bool net_ping(struct net *net, int argc, char **argv)
 {
     uint32_t ip;
-    uint64_t count = 3, answered = 0;
-    if (argc < 3 || argc > 4 || !parse_ip(argv[2], &ip) ||
-        (argc == 4 && !parse_number(argv[3], UINT16_MAX, &count)))
+    uint64_t count = 3, answered = 0, us = 0, sum = 0;
+    bool quiet = argc == 5 && strcmp(argv[4], "quiet") == 0;
+    if (argc < 3 || argc > 4 + quiet || !parse_ip(argv[2], &ip) ||
+        (argc > 3 && !parse_number(argv[3], UINT16_MAX, &count)))
         return false;
     uint16_t id = (uint16_t)clock_us();
     if (!resolve(net, ip))
         return true;
-    for (uint16_t i = 1; i <= count; i++) {
-        uint64_t start = clock_us(), end = clock_ms() + PATIENCE_MS, us = 0;
-        if (!icmp_ping(net, ip, id, i, PING_DATA))
-            break;
-        do {
-            if (net_poll(net) == 0)
-                net_wait();
-            us = clock_us() - start;
-        } while (net->ping.waiting && net->now_ms < end);
-        net->ping.waiting = false;
+    for (uint16_t i = 1; i <= count && ping_once(net, ip, id, i, &us); i++) {
         answered += net->ping.answered;
-        print_ping(net, us);
+        sum += net->ping.answered ? us : 0;
+        if (!quiet)
+            print_ping(net, us);
     }
     print("ping ");
     print_ip(ip);
-    print(": %lu sent, %lu answered\n", count, answered);
+    print(": %lu sent, %lu answered", count, answered);
+    if (quiet && answered)
+        print(", mean %lu.%03lu ms", sum / answered / 1000, sum / answered % 1000);
+    print("\n");
     return true;
 }
 
@@ -301,7 +315,7 @@ bool command_net(int argc, char **argv)
         {"info", "", net_info},
         {"dhcp", "", net_dhcp},
         {"ip", "ADDRESS/BITS [ROUTER]", net_ip},
-        {"ping", "ADDRESS [COUNT]", net_ping},
+        {"ping", "ADDRESS [COUNT [quiet]]", net_ping},
         {"udp", "ADDRESS PORT TEXT", net_udp},
         {"echo", "[PORT] [COUNT]", net_echo},
         {"stats", "", net_stats},

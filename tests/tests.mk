@@ -56,7 +56,7 @@ tsan: all build/tsan/kvmlens $(THREADED)
 
 #: make check        all tests: lint, unit, on /dev/kvm, on QEMU, fuzz corpora, coverage
 check: all asan build/tsan/kvmlens $(THREADED) $(UNIT) $(FUZZ) | build/.setup-test
-	tests/run lint unit cli kvm asan tsan qemu qemu-kvm fuzz coverage
+	tests/run lint unit cli kvm asan tsan qemu qemu-kvm compare fuzz coverage
 
 #: make check-unit   the unit tests, under ASan and UBSan
 check-unit: $(UNIT)
@@ -132,3 +132,8 @@ docs: all
 	scripts/machine-doc.sh
 	scripts/tables-doc.sh
 	scripts/readme-refresh.sh
+
+#: make comparison   docs/comparison.md anew: four workloads in kvmlens and QEMU (as root, a few minutes)
+.PHONY: comparison
+comparison: all | build/.setup-test
+	scripts/comparison-doc

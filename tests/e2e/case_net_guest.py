@@ -16,7 +16,7 @@ def dhcp_and_ping(binary):
     with scratch() as folder:
         pcap = f"{folder}/net.pcap"
         ended = boot(binary, "run=net+info,net+ping+10.0.2.2,net+dhcp,net+info,net+ping+10.0.2.2+4,"
-                     "net+ping+10.0.2.77+1,net+stats,poweroff",
+                     "net+ping+10.0.2.2+2+quiet,net+ping+10.0.2.77+1,net+stats,poweroff",
                      options=(*DEBUG_EXIT, *user(), "-object", f"filter-dump,id=f,netdev=n,file={pcap}"))
         expect_status(ended, DONE)
         for line in (r"net: 52:54:00:12:34:56, link up, \d+ buffers, .*", r"net: no address",
@@ -25,6 +25,7 @@ def dhcp_and_ping(binary):
                      r"net: 10\.0\.2\.15/24, router 10\.0\.2\.2, name server 10\.0\.2\.3",
                      r"ping 10\.0\.2\.2: 56 bytes, sequence 4, ttl 255, \d+\.\d{3} ms",
                      r"ping 10\.0\.2\.2: 4 sent, 4 answered",
+                     r"ping 10\.0\.2\.2: 2 sent, 2 answered, mean \d+\.\d{3} ms",
                      r"10\.0\.2\.77: nobody on the network has this address, or the way to it",
                      r"net: +0 dropped, malformed", r"net: +0 dropped, bad checksum"):
             expect_text(ended.out, rf"^{line}\r?$", ended)
@@ -33,7 +34,9 @@ def dhcp_and_ping(binary):
             if frame[12:14] == b"\x08\x00":
                 check_sums(frame)
         kinds = [frame[23] for frame in sent if frame[12:14] == b"\x08\x00"]
-        expect(kinds == [17, 17, 1, 1, 1, 1], f"expected DISCOVER, REQUEST and four pings, not {kinds}", ended)
+        expect(kinds == [17, 17, *6 * [1]], f"expected DISCOVER, REQUEST and six pings, not {kinds}", ended)
+        lines = re.findall(r"^ping .* sequence", ended.out, re.M)
+        expect(len(lines) == 4, "expected a line for each ping but the quiet ones", ended)
 
 
 def udp_echo(binary):
@@ -111,7 +114,8 @@ def until_a_key(binary):
 
 def bad_usage(binary):
     bad = (("net", "usage: net VERB"), ("net+x", "usage: net VERB"), ("net+info+x", "usage: net info"),
-           ("net+ping", r"usage: net ping ADDRESS \[COUNT\]"), ("net+ping+host", "host: not an address"),
+           ("net+ping", r"usage: net ping ADDRESS \[COUNT \[quiet\]\]"),
+           ("net+ping+1.2.3.4+1+x", "usage: net ping"), ("net+ping+host", "host: not an address"),
            ("net+ping+1.2.3.256", r"1\.2\.3\.256: not an address"), ("net+ping+1.2.3", r"1\.2\.3: not an address"),
            ("net+ip+1.2.3.4", "usage: net ip"), ("net+ip+1.2.3.4/33", "33: too large"),
            ("net+ip+1.2.3.4/0", "usage: net ip"), ("net+echo+0", r"usage: net echo \[PORT\] \[COUNT\]"),

@@ -112,6 +112,12 @@ def mount_tracefs():
                        stderr=subprocess.DEVNULL)
 
 
+def has_tracefs():
+    """Can root's own view of KVM's events be had?"""
+    mount_tracefs()
+    return os.geteuid() == 0 and os.path.isdir("/sys/kernel/tracing/events/kvm")
+
+
 def _perform(group_name, name, function, binary):
     try:
         if group_name.endswith("kvm") and kvm_trouble():
