@@ -125,6 +125,7 @@ $(BENCH)/trace_path: build/obj/tests/bench/trace_path.o build/obj/libcore.a buil
 	$(Q)$(CC) $(obj_FLAGS) -pthread $(filter %.o %.a,$^) $$(cat build/.libs) -o $@
 bench: all $(BENCH)/floor $(BENCH)/measure $(BENCH)/trace_path $(patsubst tests/bench/%.S,$(BENCH)/%.rom,$(wildcard tests/bench/*.S)) | build/.setup-test
 	tests/bench/bench $(if $(filter 1,$(STRICT)),--strict)
+	tests/bench/compare $(if $(filter 1,$(STRICT)),--strict)
 	tests/bench/virtio $(if $(filter 1,$(STRICT)),--strict)
 
 #: make docs         refresh docs/machine.md, docs/exits.md, docs/registers.md, docs/qemu.md and the output shown in README.md, docs/tour.md and others

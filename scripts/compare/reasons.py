@@ -58,8 +58,8 @@ REASONS = {
     "end": Reason(
         "The way down adds to all above: the kernel takes the VM down with the process, and waits for SRCU grace "
         "periods of the MMU notifiers. A PIT in the kernel (kvmlens; QEMU with kernel-irqchip=on, not with split) "
-        "adds more of them, and a kernel thread to be stopped. Cause not known: with the irqchip but no PIT in the "
-        "kernel, the last wait is sometimes long as well.",
+        "adds more of them, and a kernel thread to be stopped; TCG has no VM in the kernel. Cause not known: with the "
+        "irqchip but no PIT in the kernel, the last wait is sometimes long as well.",
         ("Linux arch/x86/kvm/x86.c: kvm_arch_pre_destroy_vm()", "Linux arch/x86/kvm/i8254.c: kvm_free_pit()",
          "Linux mm/mmu_notifier.c: mmu_notifier_unregister()", "QEMU hw/misc/debugexit.c: debug_exit_write()",
          "QEMU softmmu/runstate.c: qemu_cleanup() (a guest that resets or powers off)",
@@ -115,12 +115,12 @@ REASONS = {
          "QEMU accel/tcg/tcg-accel-ops-mttcg.c: mttcg_start_vcpu_thread()", "QEMU util/thread-pool.c: worker_thread()",
          "kvmlens vmm/vm.c: vm_create_vcpus()", "kvmlens vmm/host/disk_pool.c: start_thread()")),
     "files": Reason(
-        "/dev/kvm, the VM, the vCPUs and a signalfd are open in both. QEMU has an eventfd for each of its two "
-        "AioContexts and one for GLib's main loop, kvmlens one for its loop; kvmlens keeps the kernel's file open, "
-        "to name the guest's addresses at the end, while QEMU closes it when it is loaded.",
-        ("QEMU util/main-loop.c: qemu_init_main_loop(), qemu_signal_init()", "QEMU util/async.c: aio_context_new()",
-         "QEMU accel/kvm/kvm-all.c: kvm_init()", "kvmlens vmm/host/loop.c: loop_init()",
-         "kvmlens vmm/main.c: open_images(), close_all()")),
+        "kvmlens closes its images, its event loop and its backends before its last moment; the VM and its vCPUs are "
+        "left to the kernel. QEMU, ended by isa-debug-exit, leaves all open: a signalfd, an eventfd for each of two "
+        "AioContexts and for GLib's main loop, those of virtio queues, disks.",
+        ("kvmlens vmm/main.c: run_once(), close_all()", "QEMU hw/misc/debugexit.c: debug_exit_write()",
+         "QEMU util/main-loop.c: qemu_init_main_loop(), qemu_signal_init()", "QEMU util/async.c: aio_context_new()",
+         "QEMU hw/virtio/virtio-bus.c: virtio_bus_set_host_notifier()")),
     "switches": Reason(
         "QEMU's main thread and each vCPU's hand work to each other and wait for its end, its RCU thread sleeps and "
         "wakes, and ioctls of the setup wait for SRCU grace periods. In kvmlens the main thread waits in ppoll(2) "
@@ -142,7 +142,8 @@ REASONS = {
          "kvmlens vmm/trace/tracefs_library.c")),
     "code": Reason(
         "kvmlens: its VMM, and the headers that the VMM and the guest share, without tests and guest. QEMU's is "
-        "counted where --qemu-source names its tree, which has all targets, machines and devices; one run uses a small part.",
+        "counted where --qemu-source names its tree, which has all targets, machines and devices; one run uses a small "
+        "part of it.",
         ("kvmlens vmm/, include/", "QEMU meson.build", "QEMU configs/devices/i386-softmmu/default.mak")),
 
     # --- system calls ------------------------------------------------------------------------------------------------
@@ -309,7 +310,7 @@ REASONS = {
         ("QEMU accel/kvm/kvm-all.c: kvm_init()", "QEMU target/i386/kvm/kvm.c: kvm_arch_put_registers(), "
          "kvm_arch_irqchip_create()", "QEMU hw/i386/microvm.c: microvm_class_init()", "kvmlens vmm/kvm/vm.c")),
     "ioctls:KVM_RUN": Reason(
-        "One for each exit to userspace, and one for the last: see those exits.",
+        "One for each exit to userspace: see those exits.",
         ("Linux Documentation/virt/kvm/api.rst, 4.10 KVM_RUN", "QEMU accel/kvm/kvm-all.c: kvm_cpu_exec()",
          "kvmlens vmm/kvm/vcpu.c: kvm_vcpu_run()")),
     "ioctls:KVM_CHECK_EXTENSION": Reason(
@@ -401,10 +402,12 @@ REASONS = {
          "qboot hwsetup.c: setup_hw(), setup_mmconfig()", "QEMU hw/nvram/fw_cfg.c: fw_cfg_data_read(), "
          "fw_cfg_dma_transfer()", "QEMU docs/specs/fw_cfg.rst", "QEMU hw/timer/i8254.c: pit_ioport_read()")),
     "userspace:KVM_EXIT_MMIO": Reason(
-        "Registers of virtio devices, in both. In QEMU also the IOAPIC's page with kernel-irqchip=split; it is in the "
-        "kernel with =on, and in kvmlens. Notifications of queues are ioeventfds and no exits, in both.",
+        "Registers of virtio devices, in both; notifications of queues are ioeventfds and no exits. In QEMU also the "
+        "IOAPIC's page with kernel-irqchip=split. Without acpi=off, QEMU's microvm has 24 virtio slots, not 8, so a "
+        "guest that looks into each makes more.",
         ("QEMU hw/intc/ioapic.c: ioapic_mem_read(), ioapic_mem_write()",
-         "QEMU hw/virtio/virtio-mmio.c: virtio_mmio_write()", "kvmlens vmm/virtio/mmio.c",
+         "QEMU hw/virtio/virtio-mmio.c: virtio_mmio_write()",
+         "QEMU hw/i386/microvm.c: microvm_devices_init() (virtio_num_transports)", "kvmlens vmm/virtio/mmio.c",
          "kvmlens vmm/slots.c: connect_queue()")),
     "userspace:restart": Reason(
         "KVM_RUN ended with EINTR, since a signal or immediate_exit asked for it. QEMU's first KVM_RUN ends so, as the "

@@ -21,10 +21,11 @@ class Launcher:
         self.folder = folder
         self.program = os.path.join(folder, "launch")
         source = os.path.join(HERE, "launch.c")
-        done = subprocess.run(["gcc", "-std=gnu17", "-O2", "-static", "-D_GNU_SOURCE", "-o", self.program, source],
-                              stderr=subprocess.PIPE, encoding="utf-8", check=False)
-        if done.returncode:
-            sys.exit(f"compare-qemu: cannot compile {source}: {done.stderr.strip()}")
+        command = [os.environ.get("CC", "gcc"), "-std=gnu17", "-O2", "-static", "-D_GNU_SOURCE", "-o", self.program, source]
+        try:
+            subprocess.run(command, stderr=subprocess.PIPE, encoding="utf-8", check=True)
+        except (OSError, subprocess.CalledProcessError) as error:
+            sys.exit(f"compare-qemu: cannot compile {source}: {getattr(error, 'stderr', '').strip() or error}")
 
     def run(self, words, limit_s, watch=False, started=None, exiting=None):
         """Runs a command; STARTED(pid) is called before it begins, EXITING(pid) while its last thread
