@@ -6,5 +6,4 @@ INSTALL = " (Debian: sudo apt-get install qemu-system-x86)"
 
 def adapt(line):
     line.replace_machine("pc", "this column's machine is pc")
-    line.leave_out(lambda option: option.name in ("accel", "enable-kvm"), f"this column's is {line.accelerator}")
-    line.add("-accel", line.accelerator)
+    line.choose_accelerator()

@@ -6,7 +6,6 @@ INSTALL = " (Debian: sudo apt-get install qemu-system-x86, Fedora: qemu-system-x
 def adapt(line):
     line.leave_out(lambda option: option.name in line.known and line.known[option.name].relation == "own",
                    "kvmlens's own option")
-    line.leave_out(lambda option: option.name in ("accel", "enable-kvm"), f"this column's is {line.accelerator}")
-    line.add("-accel", line.accelerator)
+    line.choose_accelerator()
     if not any("virtio-mmio.force-legacy" in value for value in line.values("global")):
         line.add("-global", "virtio-mmio.force-legacy=false")

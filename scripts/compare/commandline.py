@@ -75,6 +75,15 @@ class Line:
         self.leave_out(lambda option: option.name == "machine", why)
         self.add("-M", name)
 
+    def choose_accelerator(self):
+        """QEMU's -accel is this column's; with its properties, where the arguments have it already."""
+        def another(option):
+            return option.name == "enable-kvm" or (option.name == "accel" and
+                                                   option.words[-1].split(",")[0] != self.accelerator)
+        self.leave_out(another, f"this column's is {self.accelerator}")
+        if not self.has("accel"):
+            self.add("-accel", self.accelerator)
+
     def words(self):
         return [word for option in self.options for word in option.words]
 

@@ -143,6 +143,8 @@ def words(_):
     expect([left for left, _ in ours.line.left_out] == ["-vnc :1", "-display gtk"], f"left out {ours.line.left_out}")
     expect(theirs.words[1:] == ["-M", "microvm", "-kernel", "K", "-vnc", ":1", "-display", "gtk", "-m", "1G", "-accel",
                                 "tcg", "-global", "virtio-mmio.force-legacy=false"], f"QEMU gets {theirs.words}")
+    theirs = fitted("qemu", ["-accel", "kvm,kernel-irqchip=on", "-accel", "tcg", "-kernel", "K"])
+    expect(theirs.words[1:5] == ["-accel", "kvm,kernel-irqchip=on", "-kernel", "K"], f"QEMU gets {theirs.words}")
     expect(commandline.ram_bytes(ours.line) == 1 << 30, "expected 1 GiB")
     kvmtool = fitted("kvmtool", ["-kernel", "K", "-append", "a b", "-smp", "cpus=2", "-m", "256M", "-nographic"])
     expect(kvmtool.words[1:] == ["run", "--console", "serial", "--kernel", "K", "--params", "a b", "--cpus", "2",
