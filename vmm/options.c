@@ -94,6 +94,11 @@ static int check_together(const struct options *options, struct error *err)
         return error_set(err, STATUS_USAGE,
                          "no guest to boot: give -kernel FILE (an ELF64 with a PVH note) or -bios "
                          "FILE (a ROM); `kvmlens -h` lists all options");
+    if (options->smp > 1 && !options->irqchip && !options->dumpdtb)
+        return error_set(err, STATUS_USAGE,
+                         "-smp %u needs kernel-irqchip=on: processors are started through local "
+                         "APICs, and kernel-irqchip=off has none",
+                         options->smp);
     return 0;
 }
 

@@ -238,6 +238,7 @@ static void test_machine_refused(void **state)
     assert_refused("-M microvm,memory-backend=m", "QEMU has|memory-backend");
     assert_refused("-M microvm,kernel-irqchip=split", "split|on and off");
     assert_refused("-M microvm,kernel-irqchip=x", "kernel-irqchip|'x'");
+    assert_refused("-M microvm,kernel-irqchip=off -smp 2 -kernel k", "-smp 2|kernel-irqchip=on");
     assert_refused("-M microvm,timeout=4294967296", "timeout|4294967295");
     assert_refused("-M microvm,timeout=18446744073709551617", "timeout|out of range");
     assert_refused("-M microvm,timeout=1s", "'1s'");
