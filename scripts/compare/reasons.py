@@ -115,12 +115,12 @@ REASONS = {
          "QEMU accel/tcg/tcg-accel-ops-mttcg.c: mttcg_start_vcpu_thread()", "QEMU util/thread-pool.c: worker_thread()",
          "kvmlens vmm/vm.c: vm_create_vcpus()", "kvmlens vmm/host/disk_pool.c: start_thread()")),
     "files": Reason(
-        "kvmlens closes its images, its event loop and its backends before its last moment; the VM and its vCPUs are "
-        "left to the kernel. QEMU, ended by isa-debug-exit, leaves all open: a signalfd, an eventfd for each of two "
-        "AioContexts and for GLib's main loop, those of virtio queues, disks.",
-        ("kvmlens vmm/main.c: run_once(), close_all()", "QEMU hw/misc/debugexit.c: debug_exit_write()",
-         "QEMU util/main-loop.c: qemu_init_main_loop(), qemu_signal_init()", "QEMU util/async.c: aio_context_new()",
-         "QEMU hw/virtio/virtio-bus.c: virtio_bus_set_host_notifier()")),
+        "/dev/kvm, the VM, its vCPUs and a signalfd are open in both. QEMU has an eventfd for each of its two AioContexts "
+        "and one for GLib's main loop, kvmlens one for its loop, and the kernel's file, which it reads again to name the "
+        "guest's addresses at the end. Virtio queues and disks add to both.",
+        ("QEMU util/main-loop.c: qemu_init_main_loop(), qemu_signal_init()", "QEMU util/async.c: aio_context_new()",
+         "QEMU hw/virtio/virtio-bus.c: virtio_bus_set_host_notifier()", "kvmlens vmm/host/loop.c: loop_init()",
+         "kvmlens vmm/main.c: run_once()")),
     "switches": Reason(
         "QEMU's main thread and each vCPU's hand work to each other and wait for its end, its RCU thread sleeps and "
         "wakes, and ioctls of the setup wait for SRCU grace periods. In kvmlens the main thread waits in ppoll(2) "

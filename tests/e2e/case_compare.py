@@ -328,3 +328,16 @@ def colours(_):
         os.environ.pop("NO_COLOR", None)
         if saved is not None:
             os.environ["NO_COLOR"] = saved
+
+
+@case("with-kvm", "compare-qemu counts exits to the kernel", asan=False)
+def nested_layers(_):
+    """Where a processor runs the guest, KVM tells of each exit; here that is the nested machine's SVM."""
+    need_qemu()
+    ended, report = compare("--no-machine", "--no-why", "--limit", "50", prefix=["scripts/with-kvm", "--nested"], pairs=1)
+    expect_status(ended, SAME)
+    for i in range(2):
+        kernel, userspace, io, injected = (medians(report, key)[i] for key in (
+            "kernel", "userspace", "kernel:io", "interrupts:injected into the vCPU"))
+        expect(kernel > userspace > 50, f"expected more exits to the kernel than to userspace: {kernel}, {userspace}", ended)
+        expect(kernel > io > 50 and injected > 0, f"expected exits for I/O, and interrupts: {io}, {injected}", ended)
