@@ -7,15 +7,19 @@ import shutil
 import signal
 import struct
 import subprocess
+import sys
 import termios
 import time
 
 from case_terminal import Terminal
-from harness import (SIGNAL, Failed, Skip, case, environment, expect, expect_status, expect_text, run, scratch, text)
+from harness import (SIGNAL, Failed, Skip, case, environment, expect, expect_status, expect_text, kvm_trouble, run, scratch,
+                     text)
 
 WITH_KVM = os.path.abspath("scripts/with-kvm")
 NESTED = (WITH_KVM, "--nested")
 PATIENCE = 30  # seconds
+# Before a script that mounts, and is the only one to see it.
+MOUNTING = ["unshare", "--mount", *(() if os.geteuid() == 0 else ("--map-root-user",)), "sh", "-c"]
 
 
 def processes(mark):
@@ -238,8 +242,7 @@ def run_hidden(*command):
     """Runs a command that sees no usable /dev/kvm."""
     if not os.path.exists("/dev/kvm"):
         return run(command)
-    hide = ["unshare", "--mount", *(() if os.geteuid() == 0 else ("--map-root-user",)), "sh", "-c",
-            'mount --bind /dev/null /dev/kvm && exec "$@"', "sh"]
+    hide = [*MOUNTING, 'mount --bind /dev/null /dev/kvm && exec "$@"', "sh"]
     if run([*hide, "true"]).status != 0:
         raise Skip("a mount namespace is not allowed")
     return run([*hide, *command], timeout=120)
@@ -263,6 +266,22 @@ def make_run(_binary):
     expect_text(ended.out, r"^Exit status 0\.", ended)
     expect_text(ended.err, "^run.sh: /dev/kvm(: No such file| is not KVM).*; running in a nested machine", ended)
     expect(ended.err.count("\n") == 1, "expected one line on stderr", ended)
+
+
+@case("with-kvm", "tests without /dev/kvm run nested, and each names its backend")
+def tests_name_backend(_binary):
+    one = [sys.executable, "tests/run", "kvm", "qemu", "-k", "exit status of value 42"]
+    ended = run_hidden(*one)
+    expect_status(ended, 0)
+    for pattern in (r"^      kvm: /dev/kvm.*; in a nested machine instead$", r"^2 passed, 0 failed, 0 skipped$",
+                    r"^ok    kvm/guest: exit status of value 42  \[nested svm\]$",
+                    r"^ok    qemu/guest: exit status of value 42  \[qemu-tcg\]$"):
+        expect_text(ended.out, pattern, ended)
+    ended = run_hidden(sys.executable, "tests/run", "with-kvm", "-k", "no such command")
+    expect_text(ended.out, r"^ok    with-kvm/no command, no such command  \[nested svm\]$", ended)
+    if not kvm_trouble():
+        ended = run(one)
+        expect_text(ended.out, r"value 42  \[/dev/kvm \((software|vmx|svm)\)\]$", ended)
 
 
 def nested_terminal(script, **keywords):
