@@ -127,6 +127,8 @@ def load_order(image):
         if name not in paths:
             raise Unsuitable(f"the kernel {image.version} has no module {name}")
         content = uncompressed(paths[name])
+        if not content.startswith(b"\x7fELF"):
+            raise Unsuitable(f"{paths[name]} is no kernel module")
         needed = re.search(rb"\0depends=([^\0]*)\0", content)
         for other in needed[1].decode().split(",") if needed and needed[1] else []:
             add(other.replace("-", "_"))

@@ -95,28 +95,33 @@ def downloaded_kernel(unpack='exec tar -C "$KERNELS" -cf - .'):
         yield {**env, "KERNELS": f"{CACHE}/kernel"}, folder
 
 
-def expect_download(env, status=0, pattern="downloading"):
-    ended = run([*NESTED, "true"], env=env)
-    expect_status(ended, status)
-    expect_text(ended.err, pattern, ended)
-    return ended
+def prepare(env, scripts="scripts"):
+    """All that with-kvm does before it boots: (the initramfs that it would boot from, whether a kernel was downloaded)."""
+    program = (f"import sys; sys.path.insert(0, '{scripts}/nested'); sys.dont_write_bytecode = True; import kernel; "
+               "print(kernel.prepare()[2])")
+    ended = run([sys.executable, "-c", program], env=env)
+    expect_status(ended, 0)
+    expect(re.fullmatch("(with-kvm: .*; downloading .*\n)?", ended.err), "expected one line at most", ended)
+    return ended.out.strip(), ended.err != ""
 
 
 @case("with-kvm", "a downloaded kernel is kept; one that was damaged is replaced")
 def kept_kernel(_binary):
     with downloaded_kernel() as (env, folder):
-        expect_download(env)
-        ended = run([*NESTED, "true"], env=env)
-        expect(ended.status == 0 and ended.err == "", "expected the kernel to be there", ended)
-        expect(not left_in(folder), f"left in the cache: {left_in(folder)}")
-        for initramfs in glob.glob(f"{folder}/initramfs-*"):
-            os.remove(initramfs)
+        expect(prepare(env)[1], "expected a download")
+        initramfs, again = prepare(env)
+        expect(not again, "expected the kernel to be there")
         module, = glob.glob(f"{folder}/kernel/**/kvm-amd.ko*", recursive=True)
-        os.remove(module)
-        expect_download(env)
-        expect(os.path.exists(module), "expected the module to be there again")
-        shutil.rmtree(f"{folder}/kernel/boot")
-        expect_download(env)
+        for damaged in (module, f"{folder}/kernel/boot"):
+            os.remove(initramfs)
+            os.rename(damaged, f"{folder}/taken-away")
+            initramfs, again = prepare(env)
+            expect(again and os.path.exists(damaged), f"expected {damaged} to be there again")
+            (shutil.rmtree if os.path.isdir(damaged) else os.remove)(f"{folder}/taken-away")
+        with open(module, "wb"):
+            os.remove(initramfs)
+        expect(prepare(env)[1] and os.path.getsize(module) > 0, f"expected {module} to be whole again")
+        expect_status(run([*NESTED, "true"], env=env), 0)
         expect(not left_in(folder), f"left in the cache: {left_in(folder)}")
 
 
@@ -124,7 +129,9 @@ def kept_kernel(_binary):
 def damaged_package(_binary):
     for unpack in ("echo nonsense", "exit 2"):
         with downloaded_kernel(unpack) as (env, folder):
-            expect_download(env, 125, r"^with-kvm: dpkg-deb cannot unpack linux-image\.deb: ")
+            ended = run([*NESTED, "true"], env=env)
+            expect_status(ended, 125)
+            expect_text(ended.err, r"^with-kvm: dpkg-deb cannot unpack linux-image\.deb: ", ended)
             expect(os.listdir(folder) == ["lock"], f"left in the cache: {os.listdir(folder)}")
 
 
@@ -132,19 +139,13 @@ def damaged_package(_binary):
 def initramfs_content(_binary):
     with cache() as (home, folder):
         shutil.copytree("scripts", f"{home}/scripts")
-
-        def made():
-            ended = run([f"{home}/scripts/with-kvm", "--nested", "true"], env={"XDG_CACHE_HOME": home})
-            expect_status(ended, 0)
-            return {name for name in os.listdir(folder) if name.startswith("initramfs-")}
-
-        first = made()
-        expect(len(first) == 1 and made() == first, f"expected one initramfs, found {made()}")
+        made = [prepare({"XDG_CACHE_HOME": home}, f"{home}/scripts")[0] for _ in range(2)]
+        expect(made[0] == made[1] and made[0].startswith(os.path.abspath(folder)), f"expected one initramfs, found {made}")
         for source in ("init.c", "build.py"):
-            before = made()
             with open(f"{home}/scripts/nested/{source}", "a", encoding="utf-8") as file:
                 file.write("\n")
-            expect(len(made() - before) == 1, f"expected {source} to make another initramfs")
+            made.append(prepare({"XDG_CACHE_HOME": home}, f"{home}/scripts")[0])
+            expect(made[-1] not in made[:-1], f"expected {source} to make another initramfs")
 
 
 @case("with-kvm", "a full disk, a current folder that is gone")
