@@ -258,7 +258,7 @@ def as_user(_binary):
         with open(f"{home}/found", encoding="utf-8") as file:
             expect_text(file.read(), "Yes: this host can run guests", ended)
         expect(stat.S_ISREG(os.stat(f"{folder}/lock").st_mode), "expected the user's cache to be used")
-        if os.path.exists("/usr/lib/qemu/virtiofsd"):
+        if os.path.exists("/usr/lib/qemu/virtiofsd") and not os.path.exists("/usr/libexec/virtiofsd"):
             write_program(f"{home}/unshare", 'echo "unshare: Operation not permitted" >&2; exit 1')
             ended = run([*become, *NESTED, "true"],
                         env={"XDG_CACHE_HOME": home, "PATH": f"{home}:{os.environ['PATH']}"})
