@@ -114,7 +114,7 @@ run: all
 
 #: make shell        the toy guest's shell (Ctrl-A x quits)
 shell: all
-	build/kvmlens -M microvm -nographic -kernel build/guest/kernel.elf
+	@scripts/run.sh shell
 
 .PHONY: install uninstall clean help
 INSTALLED = $(DESTDIR)$(PREFIX)/bin/kvmlens $(DESTDIR)$(PREFIX)/share/man/man1/kvmlens.1

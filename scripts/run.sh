@@ -1,6 +1,7 @@
 #!/bin/bash
 # run.sh: boots the toy guest and shows what it says beside the exits it causes.  Each character that it
 # says is an exit; here a line of them is folded into one, and build/run.trace has every one.
+# run.sh shell: the guest's shell.
 set -u
 cd "$(dirname "$0")/.." || exit 1
 
@@ -28,11 +29,17 @@ fold() {
 }
 
 # Where there is no usable /dev/kvm, all this happens in an emulated machine that has one.
-if [ -z "${WITH_KVM:-}" ] && ! build/kvmlens check >/dev/null; then
-    scripts/setup.sh nested && exec scripts/with-kvm scripts/run.sh
-    exit
+if [ -z "${WITH_KVM:-}" ] && ! found=$(build/kvmlens check); then
+    scripts/setup.sh nested || exit
+    echo "run.sh: $(sed -n 's/^ *BAD *//p' <<<"$found" | head -n 1); running in a nested machine (scripts/with-kvm)" >&2
+    exec env -u KVMLENS_DEV_KVM scripts/with-kvm --nested scripts/run.sh "$@"
 fi
 
+if [ "${1:-}" = shell ]; then
+    command=(build/kvmlens -M microvm -nographic -kernel build/guest/kernel.elf)
+    echo "${command[*]}"
+    exec "${command[@]}"
+fi
 command=(build/kvmlens -M "microvm,timeout=60" -display none -no-reboot -kernel build/guest/kernel.elf
     -append "run=zoo,poweroff" -serial "file:build/run.serial" -trace exits -trace summary
     -trace "exits,format=html,file=build/run.html")

@@ -13,13 +13,14 @@ import stat
 import subprocess
 import tempfile
 import time
+import zlib
 
 from common import DIES_WITH_US, Trouble, tool
 
 HERE = os.path.dirname(os.path.realpath(__file__))
 KEPT_SECONDS = 7 * 86400  # what has not been made or used anew for so long is removed
 CFLAGS = ("-std=gnu17", "-O2", "-D_GNU_SOURCE")
-INIT = ("init.c", "command.c", "command.h", "frame.c", "frame.h")
+INIT = ("init.c", "command.c", "command.h", "frame.c", "frame.h", "build.py")
 GROUPS = ("groups.c",)
 # What the nested machine needs, with parameters; what they depend on comes by itself.
 MODULES = {"kvm": "", "kvm_amd": "nested=1 npt=1", "virtio_pci": "", "virtio_console": "", "virtiofs": ""}
@@ -29,7 +30,7 @@ Image = collections.namedtuple("Image", "version kernel modules")
 
 
 class Unsuitable(Trouble):
-    """The kernel lacks something."""
+    """The kernel lacks something, or is damaged."""
 
 
 def cache_folder():
@@ -46,12 +47,15 @@ def cache_folder():
 @contextlib.contextmanager
 def workshop(cache):
     """A folder for what is being made, and the lock. What a killed process left behind is removed."""
-    with open(os.path.join(cache, "lock"), "w", encoding="ascii") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        for left in glob.glob(os.path.join(glob.escape(cache), "tmp-*")):
-            shutil.rmtree(left, ignore_errors=True)
-        with tempfile.TemporaryDirectory(dir=cache, prefix="tmp-") as folder:
-            yield folder
+    try:
+        with open(os.path.join(cache, "lock"), "w", encoding="ascii") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            for left in glob.glob(os.path.join(glob.escape(cache), "tmp-*")):
+                shutil.rmtree(left, ignore_errors=True)
+            with tempfile.TemporaryDirectory(dir=cache, prefix="tmp-") as folder:
+                yield folder
+    except OSError as error:
+        raise Trouble(f"cannot make what the nested machine boots from in {cache}: {error.strerror}") from error
 
 
 def kept(cache, name, ingredients, sources, make):
@@ -113,8 +117,8 @@ def load_order(image):
         for name in names:
             if ".ko" in name:
                 paths[name.split(".ko")[0].replace("-", "_")] = os.path.join(folder, name)
-    with open(os.path.join(image.modules, "modules.builtin"), encoding="ascii") as file:
-        builtin = {os.path.basename(line).split(".ko")[0].replace("-", "_") for line in file}
+    listed = uncompressed(os.path.join(image.modules, "modules.builtin")).decode()
+    builtin = {os.path.basename(line).split(".ko")[0].replace("-", "_") for line in listed.split("\n")}
     order = {}
 
     def add(name):
@@ -123,6 +127,8 @@ def load_order(image):
         if name not in paths:
             raise Unsuitable(f"the kernel {image.version} has no module {name}")
         content = uncompressed(paths[name])
+        if not content.startswith(b"\x7fELF"):
+            raise Unsuitable(f"{paths[name]} is no kernel module")
         needed = re.search(rb"\0depends=([^\0]*)\0", content)
         for other in needed[1].decode().split(",") if needed and needed[1] else []:
             add(other.replace("-", "_"))
@@ -134,16 +140,19 @@ def load_order(image):
 
 
 def uncompressed(path):
-    with open(path, "rb") as file:
-        data = file.read()
-    if path.endswith(".xz"):
-        return lzma.decompress(data)
-    if path.endswith(".gz"):
-        return gzip.decompress(data)
-    if path.endswith(".zst"):
-        zstd = tool("zstd", "which the kernel's modules are compressed with", ("zstd", "zstd", "zstd"))
-        return subprocess.run([zstd, "-dc"], input=data, stdout=subprocess.PIPE, check=True).stdout
-    return data
+    try:
+        with open(path, "rb") as file:
+            data = file.read()
+        if path.endswith(".xz"):
+            return lzma.decompress(data)
+        if path.endswith(".gz"):
+            return gzip.decompress(data)
+        if path.endswith(".zst"):
+            zstd = tool("zstd", "which the kernel's modules are compressed with", ("zstd", "zstd", "zstd"))
+            return subprocess.run([zstd, "-qdc"], input=data, stdout=subprocess.PIPE, check=True).stdout
+        return data
+    except (OSError, EOFError, lzma.LZMAError, zlib.error, subprocess.CalledProcessError) as error:
+        raise Unsuitable(f"cannot read {path}: {error}") from error
 
 
 def archive_of(init, modules):

@@ -3,8 +3,8 @@ import os
 import shutil
 import sys
 
-# Before a command: it ends when with-kvm ends, however that happens.
-DIES_WITH_US = ("setpriv", "--pdeathsig", "KILL", "--")
+# Before a command: it ends when with-kvm ends, however that happens; also where that was before it began.
+DIES_WITH_US = ("setpriv", "--pdeathsig", "KILL", "--", "sh", "-c", '[ "$PPID" = "$0" ] && exec "$@"', str(os.getpid()))
 # Where programs are that belong to no PATH.
 FOLDERS = os.pathsep.join((os.environ.get("PATH", os.defpath), "/usr/sbin", "/sbin", "/usr/libexec", "/usr/lib/qemu",
                            "/usr/lib"))

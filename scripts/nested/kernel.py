@@ -19,15 +19,25 @@ def prepare():
     """Returns (version, kernel's file, initramfs's file), ready to be booted."""
     cache = cache_folder()
     unpacked = os.path.join(cache, "kernel")
+    seen = identity(unpacked)
     for image in kernels("/") + kernels(unpacked):
         with contextlib.suppress(Unsuitable):
             return image.version, image.kernel, initramfs(cache, image)
     with workshop(cache) as folder:
-        if not kernels(unpacked):  # Another process may have been faster.
+        if identity(unpacked) == seen:  # else another process was faster
             download(folder)
+            if seen:
+                os.rename(unpacked, os.path.join(folder, "unsuitable"))
             os.rename(os.path.join(folder, "kernel"), unpacked)
-    image = kernels(unpacked)[0]
-    return image.version, image.kernel, initramfs(cache, image)
+    for image in kernels(unpacked):
+        return image.version, image.kernel, initramfs(cache, image)
+    raise Trouble(f"what was downloaded to {unpacked} is no kernel with its modules")
+
+
+def identity(path):
+    with contextlib.suppress(OSError):
+        return os.stat(path).st_ino
+    return None
 
 
 def kernels(root):
@@ -60,9 +70,8 @@ def download(folder):
             if lists:
                 os.makedirs(f"{folder}/state/lists/partial")
                 os.makedirs(f"{folder}/cache/archives/partial")
-                apt(causes, folder, "apt-get", *lists, "update")
-            names = packages(causes, folder, lists)
-            apt(causes, folder, "apt-get", *lists, "download", *names)
+                apt(causes, folder, lists, "apt-get", "update")
+            apt(causes, folder, lists, "apt-get", "download", *packages(causes, folder, lists))
             for package in glob.glob(os.path.join(glob.escape(folder), "*.deb")):
                 unpack(package, os.path.join(folder, "kernel"))
             return
@@ -70,43 +79,44 @@ def download(folder):
                   f"Is there a network? Otherwise, as root: apt-get update; apt-get install {PACKAGES[0]}")
 
 
-def apt(causes, folder, *command):
+def apt(causes, folder, lists, program, *words):
     """Runs one of apt's commands, and adds its first complaint to CAUSES if it fails."""
-    done = subprocess.run([*DIES_WITH_US, command[0], "-q", "-o", "APT::Sandbox::User=root",
-                           "-o", "Acquire::Retries=2", "-o", "Acquire::http::Timeout=20", *command[1:]],
+    done = subprocess.run([*DIES_WITH_US, program, "-q", "-o", "APT::Sandbox::User=root", "-o", "Acquire::Retries=2",
+                           "-o", "Acquire::http::Timeout=20", *lists, *words],
                           cwd=folder, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                           encoding="utf-8", errors="replace", check=False)
     if done.returncode:
         complaint = re.findall(r"^[EW]: *(.*)", done.stderr, re.M) or [f"status {done.returncode}"]
-        causes.append(f"{command[0]} {command[-1] if command[-1] == 'update' else 'download'}: {complaint[0]}")
+        causes.append(f"{program} {words[0]}: {complaint[0]}")
         done.check_returncode()
     return done.stdout
 
 
 def packages(causes, folder, lists):
     """The packages that the distribution's newest kernel consists of."""
-    names = []
+    def depends(pattern, *names):
+        return re.findall(f"Depends: ({pattern})", apt([], folder, lists, "apt-cache", "depends", *names))
+
     for wanted in PACKAGES:
         with contextlib.suppress(subprocess.CalledProcessError):
-            listed = apt(causes, folder, "apt-cache", *lists, "depends", wanted)
-            names = re.findall(r"Depends: (linux-image-\d\S*)", listed)
-        if names:
-            break
-    more = re.findall(r"Depends: (linux-modules-\d\S*)",
-                      apt(causes, folder, "apt-cache", *lists, "depends", *names)) if names else []
-    if not names:
-        causes.append(f"no package {' or '.join(PACKAGES)} is known")
-        raise subprocess.CalledProcessError(1, "apt-cache")
-    return names + more
+            names = depends(r"linux-image-\d\S*", wanted)
+            if names:
+                return names + depends(r"linux-modules-\d\S*", *names)
+    causes.append(f"no package {' or '.join(PACKAGES)} is known")
+    raise subprocess.CalledProcessError(1, "apt-cache")
 
 
 def unpack(package, folder):
     """Takes from a package what may be needed: a tenth of it."""
-    with subprocess.Popen([*DIES_WITH_US, "dpkg-deb", "--fsys-tarfile", package], stdout=subprocess.PIPE) as data:
-        with tarfile.open(fileobj=data.stdout, mode="r|") as archive:
-            for member in archive:
-                if member.isreg() and IN_PACKAGE.match(member.name):
-                    archive.extract(member, folder)
-    if data.returncode:
-        raise Trouble(f"dpkg-deb cannot unpack {os.path.basename(package)}: status {data.returncode}")
+    try:
+        with subprocess.Popen([*DIES_WITH_US, "dpkg-deb", "--fsys-tarfile", package], stdout=subprocess.PIPE) as data:
+            with tarfile.open(fileobj=data.stdout, mode="r|") as archive:
+                for member in archive:
+                    if member.isreg() and IN_PACKAGE.match(member.name):
+                        archive.extract(member, folder)
+        trouble = data.returncode and f"status {data.returncode}"
+    except tarfile.TarError as error:
+        trouble = error
+    if trouble:
+        raise Trouble(f"dpkg-deb cannot unpack {os.path.basename(package)}: {trouble}")
     os.remove(package)

@@ -69,7 +69,10 @@ class Machine:
         resource.setrlimit(resource.RLIMIT_NOFILE, (limit if 0 <= limit < MAX_FILES else MAX_FILES, limit))
         command = [*DIES_WITH_US, program, f"--fd={listener.fileno()}", "--rlimit-nofile=0"]
         if "/qemu/" in program:  # QEMU's own, up to 7.2. It needs capabilities, which a user has in a name space.
-            command += ["-o", "source=/,sandbox=chroot,cache=auto,announce_submounts"]
+            # Files' contents are kept while their attributes, asked for once a second, stay the same. With cache=auto
+            # each open() drops them, the C library's too, and to start a program takes six times as long. The newer
+            # virtiofsd has no such timeout, only a day's.
+            command += ["-o", "source=/,sandbox=chroot,cache=always,timeout=1,announce_submounts"]
             if os.geteuid() != 0:
                 command[:0] = ["unshare", "--user", "--map-current-user", "--keep-caps",
                                "env", f"LD_PRELOAD={groups_library()}"]
@@ -112,4 +115,7 @@ class Machine:
         """What is known when it ended by itself."""
         lines = [line.strip() for file in (self.log, self.console) for line in self.text_of(file).split("\n")]
         lines = [line for line in lines if line and "deprecated" not in line][-12:]
+        if any(line.startswith("unshare:") for line in lines):
+            lines.append("Without root, QEMU's own virtiofsd (Debian 12) needs a user name space, and this host allows "
+                         "none: sysctl kernel.unprivileged_userns_clone, user.max_user_namespaces")
         return Trouble("the nested machine ended before the command did:\n" + "\n".join(f"  {line}" for line in lines))

@@ -151,7 +151,10 @@ class Session:
 
     def setup(self):
         """What init.c applies: strings of a letter and a value."""
-        folder = os.getcwd()
+        try:
+            folder = os.getcwd()
+        except OSError as error:
+            raise Trouble(f"the current folder: {error.strerror}") from error
         strings = [f"u{os.geteuid()}", f"g{os.getegid()}", *(f"G{group}" for group in os.getgroups()),
                    f"h{socket.gethostname()}", f"T{self.terminals}", f"t{time.time():.6f}"]
         if self.terminals:

@@ -19,13 +19,15 @@ def rows(first):
 
 def kvm_column():
     """The host's KVM, in the words of its tables."""
-    return "nested svm" if nested.is_nested() else harness.kvm_backend()
+    return nested.BACKEND if nested.is_nested() else harness.kvm_backend()
 
 
 def backend(group):
     """The backend of a group of tests, or None: it has none."""
     if group == "qemu":
         return "qemu-tcg"
+    if group == "with-kvm":
+        return nested.BACKEND
     if group not in ("kvm", "asan", "tsan", "qemu-kvm") or harness.kvm_trouble():
         return None
-    return "nested svm" if nested.is_nested() else f"/dev/kvm ({harness.kvm_backend()})"
+    return nested.BACKEND if nested.is_nested() else f"/dev/kvm ({harness.kvm_backend()})"

@@ -120,7 +120,7 @@ def has_tracefs():
 
 def _perform(group_name, name, function, binary):
     try:
-        if group_name.endswith("kvm") and kvm_trouble():
+        if group_name in ("kvm", "qemu-kvm") and kvm_trouble():
             raise Skip(kvm_trouble())
         if group_name.startswith("qemu") and not shutil.which(QEMU):
             raise Skip(f"{QEMU} is not installed")

@@ -12,6 +12,7 @@ import threading
 import harness
 from harness import Result
 
+BACKEND = "nested svm"  # its name in docs/backends.md
 LIMIT = 600  # seconds for one machine; one that hangs is a failure
 LINE = re.compile(r"(ok|FAIL|skip) +(.*)$")
 DETAIL = "      | "
@@ -52,7 +53,7 @@ def _result(status, rest, labels):
     """Of a line "NAME  [BACKEND]: WHY": a name may have colons and blanks of its own."""
     name = max((label for label in labels if rest.startswith(label)), key=len, default=rest)
     where, why = re.match(r"(?:  \[(.*?)\])?(?:: (.*))?", rest[len(name):]).groups()
-    return Result(name, status, why or "", where=where)
+    return Result(name, status, why or "", where=where or BACKEND)
 
 
 def _results(part, names):
