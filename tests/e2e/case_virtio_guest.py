@@ -356,28 +356,42 @@ REMARKS = {
          "an indirect table at 0x[0-9a-f]+ inside an indirect table", "status: NEEDS_RESET", "FEATURES_OK refused",
          "DRIVER_OK refused", r"notification of queue \d ignored"),
     "blk": ("unsupported request type 3735928559", "pass the end of the disk", "has no byte for its status"),
-    "net": ("dropped a frame, its header is bad", "the header alone 12", r"rx: a buffer has \d+ bytes", r"rx: \d+ bytes of a buffer are for the device to read"),
+    "net": ("dropped a frame, its header is bad", "the header alone 12", r"rx: a buffer has \d+ bytes",
+            r"rx: \d+ bytes of a buffer are for the device to read"),
     "console": ("a control message of 1 bytes: too short", "there is no port 4294967295"),
+    "rng": ("a buffer of 65536 bytes to read, and none to write random bytes to", "16 of 16 bytes",
+            "avail.idx jumped|head [0-9]+ in a queue of 16"),
+    "balloon": ("7 page numbers are not of RAM", "a buffer of 65536 pages: all but the first 4096", "inflate: 1 pages",
+                "free pages reported: 0 bytes", "64 statistics", "given 4294967295 pages"),
+}
+QEMU_FAILS = {
+    "net": "QEMU 7.2 aborts: a frame whose length the guest has not told right fails an assertion of iov_copy()",
+    "rng": "QEMU's device writes to the APIC's address too: random bytes there are interrupts, and may reset the guest",
 }
 
 
-@both("hostile guest: the disk", name="blk")
-@both("hostile guest: the console", name="console")
-@both("hostile guest: the network", name="net")
-def hostile(binary, name):
-    """The VMM lives, the other device works, and kvmlens' trace names the attacks."""
+@both("hostile guest: the disk", name="blk", attacks=27)
+@both("hostile guest: the console", name="console", attacks=67)
+@both("hostile guest: the network", name="net", attacks=45)
+@both("hostile guest: the entropy device", name="rng", attacks=26)
+@both("hostile guest: the balloon", name="balloon", attacks=48)
+def hostile(binary, name, attacks):
+    """The VMM lives, the other device works after each attack, and kvmlens' trace names the attacks."""
     of_qemu = binary in (QEMU, QEMU_KVM)
-    if name == "net" and of_qemu:
-        raise Skip("QEMU 7.2 aborts: a frame whose length the guest has not told right fails an assertion of iov_copy()")
+    if of_qemu and name in QEMU_FAILS:
+        raise Skip(QEMU_FAILS[name])
     with scratch() as folder:
         options = [*lesson_options(folder)[f"virtio-{name}"], "-device", "virtio-rng-device"]
+        if name == "balloon":
+            options[1] += ",free-page-reporting=on"
         trace = f"{folder}/trace"
         if not of_qemu:
             options += ["-trace", f"exits,file={trace}"]
         ended = lesson(binary, f"hostile-{name}", options, 1, debug_exit=True)
-        expect(ended.out.count("; the entropy device works\r\n") >= 26, "expected 26 attacks at least", ended)
+        worked = ended.out.count("; the entropy device works\r\n")
+        expect(worked == attacks, f"expected {attacks} attacks that the other device lived through, found {worked}", ended)
         expect_text(ended.out, r"^after a last reset, the attacked device works\r$", ended)
         if not of_qemu:
-            notes = "\n".join(line for line in text(contents(trace)).splitlines() if " note " in line)
+            notes = "\n".join(line for line in text(contents(trace)).splitlines() if " note " in line or "actual" in line)
             for remark in REMARKS[""] + REMARKS[name]:
                 expect_text(notes, remark, ended)
