@@ -107,6 +107,22 @@ def read_only(binary):
         expect(contents(path) == before, "expected the image to be as it was", ended)
 
 
+@both("a disk of an odd size is padded")
+def odd_size(binary):
+    """The rest of its last sector reads as zeroes; a write to it makes the file whole."""
+    with scratch() as folder:
+        path = image(f"{folder}/image", 700, b"a".ljust(SECTOR, b"a") + b"the end".ljust(188, b"."))
+        ended = commands(binary, ("blk info", "blk read 1", "blk read 2", "blk write 1 whole"), disk(path))
+        expect_text(ended.out, r"^capacity: +2 sectors of 512 bytes", ended)
+        expect_text(ended.out, r"^00000200  74 68 65 20 65 6e 64 2e .*\|the end\.", ended)
+        expect_text(ended.out, r"^000002b0  2e 2e 2e 2e 2e 2e 2e 2e  ?2e 2e 2e 2e 00 00 00 00 ", ended)
+        expect_text(ended.out, "^blk: read at sector 2: I/O error", ended)
+        if binary not in (QEMU, QEMU_KVM):
+            warnings = [line for line in ended.err.splitlines() if "700 bytes are no whole number of sectors" in line]
+            expect(len(warnings) == 1, "expected one warning", ended)
+        expect(contents(path) == b"a" * SECTOR + b"whole".ljust(SECTOR, b"\0"), "expected two whole sectors", ended)
+
+
 @both("what a disk says of itself")
 def about_disk(binary):
     with scratch() as folder:
