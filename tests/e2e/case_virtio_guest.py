@@ -8,6 +8,7 @@ import re
 import socket
 import struct
 import subprocess
+import time
 
 from harness import (DEBUG_EXIT, QEMU, QEMU_KVM, Failed, Skip, case, environment, expect, expect_status, expect_text, golden,
                      guest_command, run, scratch, text)
@@ -180,6 +181,18 @@ def entropy_of_file(binary):
         ended = commands(binary, ("rng 32",), ("-object", f"rng-random,id=r,filename={path}",
                                                "-device", "virtio-rng-device,rng=r"))
         expect_text(ended.out, "^rng: " + " ".join(f"{i:02x}" for i in range(32)) + "\r$", ended)
+
+
+@both("entropy that is rationed")
+def entropy_rationed(binary):
+    """256 bytes, 64 of them in each half second: all but the first of four quotas are waited for."""
+    with Shell(binary, ("-device", "virtio-rng-device,max-bytes=64,period=500")) as shell:
+        begin = time.monotonic()
+        answer = shell.says("rng 256", "rng: ")  # which comes with the first of eight lines
+        took = time.monotonic() - begin
+        answer += "".join(text(shell.process.stdout.readline()) for _ in range(7))
+    expect(len(re.findall(r" [0-9a-f]{2}\b", answer)) == 256, f"expected 256 bytes: {answer}")
+    expect(1.4 < took < 20, f"expected to wait for 1.5 s at least, it was {took:.3f} s")
 
 
 @both("the balloon grows and shrinks")
