@@ -43,7 +43,7 @@ struct virtio *virtio_find(uint32_t id, unsigned nth)
 void virtio_interrupt(unsigned slot)
 {
     struct virtio *dev = &virtio.slot[slot];
-    uint32_t status = virtio_get(dev, VIRTIO_MMIO_INTERRUPT_STATUS);
+    uint32_t status = virtio_get(dev, VIRTIO_MMIO_INTERRUPT_STATUS) & VIRTIO_MMIO_INT_ALL;
     virtio_set(dev, VIRTIO_MMIO_INTERRUPT_ACK, status);
     dev->interrupt_count++;
     dev->config_changed |= (status & VIRTIO_MMIO_INT_CONFIG) != 0;
