@@ -106,7 +106,7 @@ struct cpu *cpu_get(unsigned index); /* NULL: not made */
 #define VECTOR_SERIAL    0x21
 #define VECTOR_REPORT    0x22
 #define VECTOR_SPURIOUS  0x2f
-#define VECTOR_VIRTIO    0x30 /* and those behind it, one for each slot (virtio_find.c) */
+#define VECTOR_VIRTIO    0x30 /* and those behind it, one for each slot (virtio.c) */
 #define VECTORS          0x50
 
 /* As trap_entry.S pushes it. */
@@ -190,8 +190,12 @@ uint32_t fdt_cell(const struct fdt_item *property, uint32_t index); /* 0 past th
 
 /* machine.c: what the machine is made of */
 void machine_init(void);
-const struct fdt *machine_fdt(void); /* NULL: the VMM has left none */
-unsigned machine_cpus(void);         /* counted anew in each call */
+unsigned machine_cpus(void); /* counted anew in each call */
+/* Calls FOUND for each place where a virtio-mmio device may be. Who says it: the command line; else
+ * the device tree; else nobody, and all places are looked through. */
+#define MACHINE_NO_IRQ UINT32_MAX /* nobody knows its interrupt line */
+typedef void machine_slot(uint64_t gpa, uint32_t irq);
+void machine_virtio_slots(machine_slot *found);
 void machine_print(void);
 
 /* smp.c */

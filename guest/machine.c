@@ -7,7 +7,10 @@
 #include "x86.h"
 
 #include <memmap.h>
+#include <ports.h>
+#include <post_codes.h>
 
+#define VIRTIO_SLOTS_MAX       32 /* that are looked through where nobody names them */
 #define CPUID_TOPOLOGY         0xb
 #define CPUID_1_EDX_HTT        (1u << 28)
 #define CPUID_1_ECX_HYPERVISOR (1u << 31)
@@ -54,17 +57,68 @@ void machine_init(void)
     machine.have_fdt = fdt_open(&machine.fdt, (const uint8_t *)BOOT_FDT_GPA, BOOT_FDT_MAX);
 }
 
-const struct fdt *machine_fdt(void)
-{
-    return machine.have_fdt ? &machine.fdt : NULL;
-}
-
 unsigned machine_cpus(void)
 {
     unsigned cpus = machine.have_fdt ? cpus_of_fdt() : cpus_of_cpuid();
     if (cpus == 0)
         return 1;
     return cpus < CPUS_MAX ? cpus : CPUS_MAX;
+}
+
+/* Each virtio_mmio.device=SIZE@GPA:IRQ of the command line. */
+static unsigned slots_of_command_line(machine_slot *found)
+{
+    const char *key = "virtio_mmio.device=", *at = memory()->command_line;
+    unsigned named = 0;
+    while ((at = find(at, key))) {
+        uint64_t size, gpa, irq;
+        at += strlen(key);
+        const char *end = scan_number(at, &size);
+        if (end && *end == '@' && (end = scan_number(end + 1, &gpa)) && *end == ':' &&
+            scan_number(end + 1, &irq)) {
+            found(gpa, (uint32_t)irq);
+            named++;
+        }
+    }
+    return named;
+}
+
+/* Each node of the device tree that is compatible with "virtio,mmio". */
+static unsigned slots_of_fdt(machine_slot *found)
+{
+    uint64_t gpa = 0;
+    uint32_t irq = MACHINE_NO_IRQ, offset = 0;
+    bool compatible = false;
+    unsigned named = 0;
+    for (;;) {
+        struct fdt_item item = fdt_next(&machine.fdt, &offset);
+        if (item.token != FDT_PROPERTY && compatible && gpa) {
+            found(gpa, irq);
+            named++;
+        }
+        if (item.token == FDT_END)
+            return named;
+        if (item.token != FDT_PROPERTY) {
+            gpa = 0;
+            irq = MACHINE_NO_IRQ;
+            compatible = false;
+        } else if (strcmp(item.name, "compatible") == 0) {
+            compatible = fdt_is_text(&item) && strcmp((const char *)item.data, "virtio,mmio") == 0;
+        } else if (strcmp(item.name, "reg") == 0) {
+            gpa = (uint64_t)fdt_cell(&item, 0) << 32 | fdt_cell(&item, 1);
+        } else if (strcmp(item.name, "interrupts") == 0) {
+            irq = fdt_cell(&item, 0);
+        }
+    }
+}
+
+void machine_virtio_slots(machine_slot *found)
+{
+    if (slots_of_command_line(found) == 0 && (!machine.have_fdt || slots_of_fdt(found) == 0)) {
+        for (unsigned i = 0; i < VIRTIO_SLOTS_MAX; i++)
+            found(VIRTIO_MMIO_GPA + i * VIRTIO_MMIO_STRIDE, MACHINE_NO_IRQ);
+    }
+    out8(PORT_POST, POST_VIRTIO);
 }
 
 /* CPUID hands out names as the bytes of registers. */
@@ -139,7 +193,6 @@ static void print_fdt(void)
     print("\n");
 }
 
-/* Each virtio_mmio.device=SIZE@GPA:IRQ of the command line. */
 static void print_virtio_slots(void)
 {
     const char *key = "virtio_mmio.device=";

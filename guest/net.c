@@ -8,7 +8,6 @@
 #include "kernel.h"
 #include "net.h"
 #include "virtio.h"
-#include "x86.h"
 
 #define BUFFERS_MAX 144
 #define FREE_MIN(n) ((n) / 8)      /* that are kept for frames of our own; the others receive */
@@ -125,12 +124,8 @@ unsigned net_poll(struct net *net)
 
 void net_wait(void)
 {
-    if (!card.dev->interrupts)
-        return;
-    irq_off(); /* else the interrupt could come between the look and the halt */
-    if (!virtio_arm(&card.receive))
-        wait_for_interrupt();
-    irq_on();
+    if (card.dev->interrupts)
+        virtio_sleep(&card.receive);
 }
 
 bool net_sending(void)

@@ -1,5 +1,5 @@
 /*
- * virtio.c: the driver core (virtio 1.2: 2.7 split queues, 3.1 initialisation, 4.2 MMIO).
+ * virtio.c: the driver core: discovery, features, queues (virtio 1.2: 2.7, 3.1, 4.2).
  */
 #include "virtio.h"
 #include "kernel.h"
@@ -7,6 +7,47 @@
 
 #define WAIT_SECONDS 30
 #define STATUS_POLLS 1000 /* from one look at the device's status, which is an exit, to the next */
+
+static struct {
+    bool searched;
+    unsigned count;
+    struct virtio slot[VIRTIO_SLOTS_MAX]; /* that have a device, by falling GPA */
+} virtio;
+
+/* The VMM fills its slots from the last one: falling addresses are the command line's order. */
+static void add_slot(uint64_t gpa, uint32_t irq)
+{
+    struct virtio dev = {.regs = map_device(gpa), .irq = irq};
+    if (virtio_get(&dev, VIRTIO_MMIO_MAGIC_VALUE) != VIRTIO_MMIO_MAGIC ||
+        virtio_get(&dev, VIRTIO_MMIO_VERSION) != VIRTIO_MMIO_MODERN ||
+        !(dev.id = virtio_get(&dev, VIRTIO_MMIO_DEVICE_ID)) || virtio.count == VIRTIO_SLOTS_MAX)
+        return;
+    unsigned at = virtio.count++;
+    for (; at > 0 && virtio.slot[at - 1].regs < dev.regs; at--)
+        virtio.slot[at] = virtio.slot[at - 1];
+    virtio.slot[at] = dev;
+}
+
+struct virtio *virtio_find(uint32_t id, unsigned nth)
+{
+    if (!virtio.searched)
+        machine_virtio_slots(add_slot);
+    virtio.searched = true;
+    for (unsigned i = 0; i < virtio.count; i++) {
+        if (virtio.slot[i].id == id && nth-- == 0)
+            return &virtio.slot[i];
+    }
+    return NULL;
+}
+
+void virtio_interrupt(unsigned slot)
+{
+    struct virtio *dev = &virtio.slot[slot];
+    uint32_t status = virtio_get(dev, VIRTIO_MMIO_INTERRUPT_STATUS) & VIRTIO_MMIO_INT_ALL;
+    virtio_set(dev, VIRTIO_MMIO_INTERRUPT_ACK, status);
+    dev->interrupt_count++;
+    dev->config_changed |= (status & VIRTIO_MMIO_INT_CONFIG) != 0;
+}
 
 /* What was stored is seen by the device before what follows is loaded. (MFENCE, of SSE2, is an
  * instruction that not every software KVM knows.) */
@@ -43,14 +84,14 @@ bool virtio_begin(struct virtio *dev, uint64_t wanted)
     return false;
 }
 
-/* No interrupt until the queue is armed: with the event index, an event just passed is far off. */
-static void disarm(struct virtio_queue *queue)
+/* Armed, a queue interrupts with its next used buffer; else not: an event just passed is far off. */
+static void set_armed(struct virtio_queue *queue, bool armed)
 {
-    queue->armed = false;
+    queue->armed = armed;
     if (virtio_has(queue->dev, VIRTIO_F_EVENT_IDX))
-        queue->avail->ring[queue->size] = (uint16_t)(queue->last_used - 1);
+        queue->avail->ring[queue->size] = (uint16_t)(queue->last_used - !armed);
     else
-        queue->avail->flags = VIRTQ_AVAIL_NO_INTERRUPT;
+        queue->avail->flags = armed ? 0 : VIRTQ_AVAIL_NO_INTERRUPT;
 }
 
 static void set_address(struct virtio *dev, unsigned reg, const void *ring)
@@ -82,7 +123,7 @@ bool virtio_queue_init(struct virtio_queue *queue, struct virtio *dev, unsigned 
                                    .used = (struct virtq_used *)(rings + PAGE_SIZE / 4)};
     for (unsigned i = 0; i < size; i++)
         queue->desc[i].next = (uint16_t)(i + 1);
-    disarm(queue);
+    set_armed(queue, false);
     virtio_set(dev, VIRTIO_MMIO_QUEUE_NUM, size);
     set_address(dev, VIRTIO_MMIO_QUEUE_DESC_LOW, queue->desc);
     set_address(dev, VIRTIO_MMIO_QUEUE_DRIVER_LOW, queue->avail);
@@ -93,43 +134,11 @@ bool virtio_queue_init(struct virtio_queue *queue, struct virtio *dev, unsigned 
 
 void virtio_ready(struct virtio *dev)
 {
-    dev->interrupts = virtio_route(dev);
+    dev->interrupts = apic_present() && dev->irq < ioapic_pins();
+    if (dev->interrupts)
+        ioapic_route(dev->irq, (uint8_t)(VECTOR_VIRTIO + (dev - virtio.slot)));
     virtio_set(dev, VIRTIO_MMIO_STATUS,
                virtio_get(dev, VIRTIO_MMIO_STATUS) | VIRTIO_STATUS_DRIVER_OK);
-}
-
-bool virtio_has(const struct virtio *dev, unsigned feature)
-{
-    return dev->features >> feature & 1;
-}
-
-bool virtio_needs_reset(const struct virtio *dev)
-{
-    return virtio_get(dev, VIRTIO_MMIO_STATUS) & VIRTIO_STATUS_NEEDS_RESET;
-}
-
-uint64_t virtio_config(const struct virtio *dev, unsigned offset, unsigned size)
-{
-    volatile uint8_t *at = dev->regs + VIRTIO_MMIO_CONFIG + offset;
-    switch (size) {
-    case 2:
-        return *(volatile uint16_t *)at;
-    case 4:
-        return *(volatile uint32_t *)at;
-    }
-    /* In two halves, which belong together only if the configuration did not change (2.5.1). */
-    uint32_t generation;
-    uint64_t value;
-    do {
-        generation = virtio_get(dev, VIRTIO_MMIO_CONFIG_GENERATION);
-        value = *(volatile uint32_t *)at | (uint64_t) * (volatile uint32_t *)(at + 4) << 32;
-    } while (generation != virtio_get(dev, VIRTIO_MMIO_CONFIG_GENERATION));
-    return value;
-}
-
-void virtio_config_set(struct virtio *dev, unsigned offset, uint32_t value)
-{
-    virtio_set(dev, VIRTIO_MMIO_CONFIG + offset, value);
 }
 
 bool virtio_add(struct virtio_queue *queue, const struct virtio_buffer *buffers, unsigned count,
@@ -196,19 +205,8 @@ bool virtio_used(struct virtio_queue *queue, void **token, uint32_t *size)
     queue->desc[last].next = queue->free_head;
     queue->free_head = (uint16_t)elem.id;
     if (queue->armed)
-        disarm(queue);
+        set_armed(queue, false);
     return true;
-}
-
-bool virtio_arm(struct virtio_queue *queue)
-{
-    queue->armed = true;
-    if (virtio_has(queue->dev, VIRTIO_F_EVENT_IDX))
-        queue->avail->ring[queue->size] = queue->last_used;
-    else
-        queue->avail->flags = 0;
-    fence();
-    return is_used(queue);
 }
 
 void virtio_sleep(struct virtio_queue *queue)
@@ -218,7 +216,9 @@ void virtio_sleep(struct virtio_queue *queue)
         return;
     }
     irq_off(); /* else the interrupt could come between the look and the halt */
-    if (virtio_arm(queue))
+    set_armed(queue, true);
+    fence();
+    if (is_used(queue))
         irq_on();
     else
         wait_for_interrupt();

@@ -24,12 +24,11 @@
 #define VIRTIO_SLOTS_MAX  32
 #define VIRTIO_QUEUE_MAX  256 /* entries: the descriptors fill a page */
 #define VIRTIO_CHAIN_MAX  32  /* buffers of one chain */
-#define VIRTIO_NO_IRQ     UINT32_MAX
 #define VIRTIO_FEATURE(n) (1ull << (n))
 
 struct virtio {
     volatile uint8_t *regs;
-    uint32_t irq;                 /* GSI; VIRTIO_NO_IRQ: nobody has said */
+    uint32_t irq;                 /* GSI; MACHINE_NO_IRQ: nobody has said */
     uint32_t id;                  /* VIRTIO_ID_... */
     uint64_t features;            /* agreed on; 0: it has not begun */
     bool interrupts;              /* they arrive: virtio_wait() halts until one does */
@@ -62,6 +61,38 @@ static inline void virtio_set(struct virtio *dev, unsigned reg, uint32_t value)
     *(volatile uint32_t *)(dev->regs + reg) = value;
 }
 
+/* FEATURE: a bit number; agreed on. */
+static inline bool virtio_has(const struct virtio *dev, unsigned feature)
+{
+    return dev->features >> feature & 1;
+}
+
+static inline bool virtio_needs_reset(const struct virtio *dev)
+{
+    return virtio_get(dev, VIRTIO_MMIO_STATUS) & VIRTIO_STATUS_NEEDS_RESET;
+}
+
+/* SIZE bytes (2, 4, 8) of the device's configuration at OFFSET. */
+static inline uint64_t virtio_config(const struct virtio *dev, unsigned offset, unsigned size)
+{
+    volatile uint8_t *at = dev->regs + VIRTIO_MMIO_CONFIG + offset;
+    if (size < 8)
+        return size == 2 ? *(volatile uint16_t *)at : *(volatile uint32_t *)at;
+    /* In two halves, which belong together only if the configuration did not change (2.5.1). */
+    uint32_t generation;
+    uint64_t value;
+    do {
+        generation = virtio_get(dev, VIRTIO_MMIO_CONFIG_GENERATION);
+        value = *(volatile uint32_t *)at | (uint64_t) * (volatile uint32_t *)(at + 4) << 32;
+    } while (generation != virtio_get(dev, VIRTIO_MMIO_CONFIG_GENERATION));
+    return value;
+}
+
+static inline void virtio_config_set(struct virtio *dev, unsigned offset, uint32_t value)
+{
+    virtio_set(dev, VIRTIO_MMIO_CONFIG + offset, value);
+}
+
 struct virtio_buffer {
     void *data; /* static, or of page_alloc(): it lies at its GPA; not on a stack */
     uint32_t size;
@@ -78,12 +109,6 @@ bool virtio_begin(struct virtio *dev, uint64_t wanted);
 bool virtio_queue_init(struct virtio_queue *queue, struct virtio *dev, unsigned number,
                        unsigned size);
 void virtio_ready(struct virtio *dev);
-bool virtio_has(const struct virtio *dev, unsigned feature); /* a bit number; agreed on */
-bool virtio_needs_reset(const struct virtio *dev);
-
-/* SIZE bytes (2, 4, 8) of the device's configuration at OFFSET. */
-uint64_t virtio_config(const struct virtio *dev, unsigned offset, unsigned size);
-void virtio_config_set(struct virtio *dev, unsigned offset, uint32_t value);
 
 /* False: there is no room. TOKEN comes back with the buffers; it is not NULL. */
 bool virtio_add(struct virtio_queue *queue, const struct virtio_buffer *buffers, unsigned count,
@@ -92,8 +117,6 @@ void virtio_kick(struct virtio_queue *queue);
 /* The next chain that the device gives back: its token, and how many bytes were written to it
  * (either may be NULL). False: none yet. */
 bool virtio_used(struct virtio_queue *queue, void **token, uint32_t *size);
-/* Asks for an interrupt with the next used buffer. True: there is one already. */
-bool virtio_arm(struct virtio_queue *queue);
 /* Halts until the next interrupt, of this device or another (the timer ticks), unless there is a
  * used buffer; where its interrupts do not arrive: a moment. */
 void virtio_sleep(struct virtio_queue *queue);
@@ -103,8 +126,6 @@ bool virtio_wait(struct virtio_queue *queue);
 bool virtio_transfer(struct virtio_queue *queue, const struct virtio_buffer *buffers,
                      unsigned count, uint32_t *size);
 
-/* virtio_find.c, for virtio.c and traps.c */
-bool virtio_route(const struct virtio *dev); /* false: no interrupt of it can arrive */
-void virtio_interrupt(unsigned slot);
+void virtio_interrupt(unsigned slot); /* for traps.c */
 
 #endif

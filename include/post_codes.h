@@ -16,7 +16,7 @@
     MILESTONE(POST_TRAPS, 0x13, "traps ready")                                                     \
     MILESTONE(POST_INTERRUPTS, 0x14, "interrupts ready")                                           \
     MILESTONE(POST_SHELL, 0x15, "shell ready")                                                     \
-    MILESTONE(POST_VIRTIO, 0x16, "virtio devices found")                                           \
+    MILESTONE(POST_VIRTIO, 0x16, "virtio devices looked for")                                      \
     MILESTONE(POST_POWER_OFF, 0x17, "power-off begins")
 
 #ifdef __ASSEMBLER__

@@ -41,6 +41,7 @@
 #define VIRTIO_MMIO_MODERN        2          /* VIRTIO_MMIO_VERSION */
 #define VIRTIO_MMIO_INT_USED_RING 1          /* a used buffer */
 #define VIRTIO_MMIO_INT_CONFIG    2          /* the configuration (or the status) has changed */
+#define VIRTIO_MMIO_INT_ALL       3          /* bits that the driver may acknowledge */
 
 /* Device status (2.1) */
 #define VIRTIO_STATUS_ACKNOWLEDGE 0x01

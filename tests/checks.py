@@ -12,7 +12,9 @@ from harness import Result
 C_FILES = ("include/*.h", "vmm/*.[ch]", "vmm/*/*.[ch]", "guest/*.[ch]", "guest/*/*.[ch]",
            "tests/*/*.[ch]", "scripts/*/*.[ch]")
 FILE_LINES, FUNCTION_LINES = 500, 60
-COVERAGE_PERCENT = 85
+# The guest's virtio is to be read in one sitting: its core, and a driver.
+GUEST_LINES = {"guest/virtio.c": 249,
+               **{f"guest/{driver}.c": 149 for driver in ("balloon", "blk", "console", "net", "rng")}}
 
 
 def files(*patterns):
@@ -73,8 +75,9 @@ def file_sizes():
     for path in files(*C_FILES, "guest/*.S", "guest/*/*.S", "scripts/*", "scripts/*/*", "tests/*.py", "tests/*/*.py"):
         with open(path, encoding="utf-8") as file:
             lines = sum(1 for _ in file)
-        if lines > FILE_LINES:
-            long.append(f"{path}: {lines} lines; over {FILE_LINES} a file asks to be split")
+        limit = GUEST_LINES.get(path, FILE_LINES)
+        if lines > limit:
+            long.append(f"{path}: {lines} lines; over {limit} a file asks to be split")
     return verdict("file-size", long)
 
 

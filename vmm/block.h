@@ -36,7 +36,7 @@ struct block_info {
     bool writeback; /* writes need not be durable before a flush, unless the driver chooses so */
 };
 
-/* Requests come back in lists, in any order, with the device lock held, and never from within
+/* Requests come back in lists, in any order, with the device lock held; also from within
  * submit(). */
 struct block_client {
     void (*done)(void *opaque, struct block_request *list);

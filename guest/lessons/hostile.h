@@ -126,14 +126,15 @@ static inline _Noreturn void end(uint8_t value)
         pause();
 }
 
-static inline volatile uint8_t *find_device(uint32_t id)
+/* The NTH device (from 0) of this ID. */
+static inline volatile uint8_t *find_device(uint32_t id, unsigned nth)
 {
     for (unsigned slot = 0; slot < 32; slot++) {
         volatile uint8_t *regs =
             (volatile uint8_t *)(uint64_t)(VIRTIO_MMIO_GPA + slot * VIRTIO_MMIO_STRIDE);
         if (get(regs, VIRTIO_MMIO_MAGIC_VALUE) == VIRTIO_MMIO_MAGIC &&
             get(regs, VIRTIO_MMIO_VERSION) == VIRTIO_MMIO_MODERN &&
-            get(regs, VIRTIO_MMIO_DEVICE_ID) == id)
+            get(regs, VIRTIO_MMIO_DEVICE_ID) == id && nth-- == 0)
             return regs;
     }
     return (volatile uint8_t *)0;
@@ -281,11 +282,11 @@ static inline void attack_all(const struct attack *attacks, unsigned count, unsi
     }
 }
 
-/* Finds the two devices. */
+/* Finds the two devices; of two entropy devices the second one is not attacked. */
 static inline void hostile_begin(uint32_t id, uint32_t features, const char *hint)
 {
-    victim = find_device(id);
-    rng = find_device(VIRTIO_ID_ENTROPY);
+    victim = find_device(id, 0);
+    rng = find_device(VIRTIO_ID_ENTROPY, id == VIRTIO_ID_ENTROPY);
     if (!victim || !rng) {
         print(hint);
         end(0);

@@ -89,6 +89,19 @@ def shrinks(binary):
             guest.process.wait()
 
 
+@case("kvm", "disk: -hda and -hdb")
+def shorthands(binary):
+    with scratch() as folder, scratch() as other:
+        first, second = image(folder), image(other, 2 * MIB)
+        ended = shell(binary, ("blk 0 info", "blk 1 write 9 second", "blk 0 write 9 first"),
+                      ("-hda", first, "-hdb", second))
+        expect_text(ended.out, r"^capacity: +2048 sectors", ended)
+        for path, words in ((first, b"first\0"), (second, b"second\0")):
+            with open(path, "rb") as file:
+                file.seek(9 * 512)
+                expect(file.read(len(words)) == words, f"expected {words} in {path}", ended)
+
+
 @case("kvm", "disk: the host has no room for more")
 def no_room(binary):
     def limit():

@@ -1,6 +1,7 @@
 """Disks that cannot be had: one line, before there is a guest."""
 import fcntl
 import os
+import re
 import shutil
 import struct
 import subprocess
@@ -39,15 +40,34 @@ def pipe(binary):
         expect_one_line(with_disk(binary, "-hda", f"{folder}/disk"), IMAGE, "a pipe")
 
 
-@case("cli", "disk: not writable")
-def not_writable(binary):
-    if os.geteuid() == 0:
-        raise Skip("root may write anything")
+def as_nobody(binary, folder, *options):
+    """Without root's rights, which pass over those of a file; the checkout may be root's alone."""
+    words = [shutil.copy(path, folder) for path in (binary, KERNEL)]
+    root = {"user": 65534, "group": 65534, "extra_groups": []} if os.geteuid() == 0 else {}
+    return run([words[0], "-kernel", words[1], *options], **root)
+
+
+@case("cli", "disk: not writable", mode=0o444, advice="readonly=on", asan=False)
+@case("cli", "disk: unreadable", mode=0o000, advice="Permission denied", asan=False)
+def no_permission(binary, mode, advice):
     with scratch() as folder:
-        with open(f"{folder}/disk", "wb") as file:
+        disk = f"{folder}/disk"
+        with open(disk, "wb") as file:
             file.truncate(1 << 20)
-        os.chmod(f"{folder}/disk", 0o444)
-        expect_one_line(with_disk(binary, "-hda", f"{folder}/disk"), IMAGE, "readonly=on")
+        os.chmod(folder, 0o755)
+        os.chmod(disk, mode)
+        expect_one_line(as_nobody(binary, folder, "-hda", disk), IMAGE, re.escape(disk), advice)
+        if mode == 0:
+            expect_one_line(as_nobody(binary, folder, "-drive", f"file={disk},if=virtio,readonly=on"), IMAGE, advice)
+
+
+@case("cli", "refused: a tap interface that does not exist, without the right to make it", asan=False)
+def no_interface(binary):
+    with scratch() as folder:
+        os.chmod(folder, 0o755)
+        expect_one_line(as_nobody(binary, folder, "-netdev", "tap,id=n,ifname=nothere0", "-device",
+                                  "virtio-net-device,netdev=n"), USAGE,
+                        "-netdev n: (nothere0: not permitted; make the interface first|/dev/net/tun: )")
 
 
 @case("cli", "disk: locked by another process")
@@ -108,6 +128,9 @@ def used_by_qemu(binary):
 @case("cli", "disk: unknown cache mode", options=("-drive", "file=x,id=d,cache=writebakc"), pattern="writeback")
 @case("cli", "disk: device without a drive", options=("-device", "virtio-blk-device"), pattern="drive=ID")
 @case("cli", "disk: device of no drive", options=("-device", "virtio-blk-device,drive=x"), pattern="no -drive")
+@case("cli", "disk: two devices with one drive", options=(
+    "-drive", "file=x,format=raw,if=none,id=d", "-device", "virtio-blk-device,drive=d", "-device",
+    "virtio-blk-device,drive=d"), pattern="the drive 'd' has a device already")
 @case("cli", "disk: a word alone", options=("disk.img",), pattern="-hda")
 def bad_option(binary, options, pattern):
     expect_one_line(with_disk(binary, *options), USAGE, pattern)

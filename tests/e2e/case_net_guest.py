@@ -71,6 +71,25 @@ def udp_echo(binary):
             expect_text(out, r"^net: +0 dropped, bad checksum\r?$", guest)
 
 
+def restricted(binary):
+    """In a network of its own, where the host forwards to the guest, and the guest reaches nobody."""
+    port = free_port()
+    with socket.socket(type=socket.SOCK_DGRAM) as server:
+        server.bind(("127.0.0.1", 0))
+        commands = f"net+dhcp,net+udp+192.168.76.2+{server.getsockname()[1]}+let+me+out,net+echo+7+1,poweroff"
+        with Guest(binary, commands, user(port, extra=",net=192.168.76.0/24,restrict=on")) as guest:
+            guest.wait_for("echo at port 7")
+            expect(talk(port, b"come in") == b"come in", "expected hostfwd to work all the same", guest)
+            guest.end()
+            expect_text(text(guest.out), r"^dhcp: 192\.168\.76\.15/24", guest)
+            expect_text(text(guest.out), r"^udp: 10 bytes sent, no answer\r?$", guest)
+        server.setblocking(False)
+        try:
+            expect(False, f"the host got {server.recv(2000)!r} from a restricted guest")
+        except BlockingIOError:
+            pass
+
+
 def send_all(client, data):
     client.sendall(data)
     client.shutdown(socket.SHUT_WR)
@@ -209,6 +228,7 @@ def on_tap(function):
 
 
 for _label, _function in (("dhcp and ping", dhcp_and_ping), ("UDP echo through hostfwd", udp_echo),
+                          ("restrict=on lets nothing out", restricted),
                           ("TCP echo through hostfwd", tcp_echo), ("echo until a key is pressed", until_a_key),
                           ("bad usage", bad_usage)):
     both(_label, with_slirp(_function))

@@ -41,12 +41,12 @@ def milestones(path="include/post_codes.h"):
     return [(int(value, 16), name) for value, name in rows]
 
 
-@case("kvm", "trace: milestones of a boot", machine="", lacking=("virtio devices found",))
+@case("kvm", "trace: milestones of a boot", machine="", lacking=())
 @case("kvm", "trace: milestones with a virtio device", machine="", device="virtio-rng-device", cpus=2, lacking=())
 @case("kvm", "trace: milestones without a serial port", machine=",isa-serial=off",
-      lacking=("serial port ready", "virtio devices found"))
+      lacking=("serial port ready",))
 @case("kvm", "trace: milestones without interrupts", machine=",kernel-irqchip=off",
-      lacking=("interrupts ready", "virtio devices found"))
+      lacking=("interrupts ready",))
 def boot_milestones(binary, machine, lacking, device=None, cpus=1):
     """What the kernel passes, in the table's order, once each, with its name; `bench` and `zoo` add none."""
     with scratch() as folder:

@@ -22,19 +22,9 @@ struct blk_bench {
     uint8_t disk[BLK_SECTORS * VIRTIO_BLK_SECTOR];
     struct block_request *flying[BLK_INFLIGHT]; /* submitted and not done, oldest first */
     unsigned count, submits, drains, flushes;
-    int error; /* of what is done from now on */
+    bool at_once; /* what is submitted is done before submit() returns */
+    int error;    /* of what is done from now on */
 };
-
-static inline void fake_submit(void *opaque, struct block_request *list)
-{
-    struct blk_bench *b = opaque;
-
-    b->submits++;
-    for (; list; list = list->next) {
-        BENCH_CHECK(b->count < BLK_INFLIGHT);
-        b->flying[b->count++] = list;
-    }
-}
 
 /* Does REQUEST on the disk in memory, checking what the device promised. */
 static inline void fake_perform(struct blk_bench *b, struct block_request *request)
@@ -102,6 +92,19 @@ static inline void finish_all(struct blk_bench *b)
     for (unsigned i = 0; i < b->count; i++)
         numbers[i] = i;
     finish(b, numbers, b->count);
+}
+
+static inline void fake_submit(void *opaque, struct block_request *list)
+{
+    struct blk_bench *b = opaque;
+
+    b->submits++;
+    for (; list; list = list->next) {
+        BENCH_CHECK(b->count < BLK_INFLIGHT);
+        b->flying[b->count++] = list;
+    }
+    if (b->at_once)
+        finish_all(b);
 }
 
 static inline void fake_drain(void *opaque)

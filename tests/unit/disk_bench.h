@@ -15,6 +15,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 /* clang-format off */
@@ -32,6 +33,7 @@ static struct {
     unsigned count[CALLS];
     int fail[CALLS];      /* errno of every call, or 0 */
     int fail_once[CALLS]; /* errno of the next call, or 0 */
+    bool cached;          /* reads need not wait for the disk */
     size_t at_once;       /* bytes of a transfer at most; 0: all */
     bool held[CALLS];     /* calls wait until this is taken back */
     unsigned waiting[CALLS];
@@ -46,6 +48,7 @@ static inline void shim_reset(void)
     memset(shim.fail_once, 0, sizeof(shim.fail_once));
     memset(shim.held, 0, sizeof(shim.held));
     shim.at_once = 0;
+    shim.cached = false;
     shim.writes_done = shim.writes_synced = 0;
 }
 
@@ -102,6 +105,13 @@ static inline ssize_t shim_transfer(long number, int fd, const struct iovec *iov
 ssize_t preadv(int fd, const struct iovec *iov, int count, off_t offset)
 {
     return shim_enter(CALL_READ) < 0 ? -1 : shim_transfer(SYS_preadv, fd, iov, count, offset);
+}
+
+ssize_t preadv2(int fd, const struct iovec *iov, int count, off_t offset, int flags)
+{
+    assert_int_equal(flags, RWF_NOWAIT);
+    errno = EAGAIN;
+    return shim.cached ? shim_transfer(SYS_preadv, fd, iov, count, offset) : -1;
 }
 
 ssize_t pwritev(int fd, const struct iovec *iov, int count, off_t offset)

@@ -210,6 +210,51 @@ static void quick_ones_come_back_together(void **state)
     assert_in_range(b->lists, 100, 64 * 100 - 1);
 }
 
+static void *submit_elsewhere(void *opaque)
+{
+    struct bench *b = opaque;
+    uint8_t data[512];
+
+    assert_int_equal(transfer(b, BLOCK_READ, 0, data, 512), 0);
+    return NULL;
+}
+
+/* By the thread that connected the disk, up to 128 KiB; all else is the pool's. */
+static void what_is_in_memory_is_read_at_once(void **state)
+{
+    struct bench *b = *state;
+    static uint8_t data[129 << 10];
+    struct iovec iov = {data, 512};
+    struct block_request one = {.bytes = 512, .iov = &iov, .iov_count = 1}, two = one, three = one;
+    pthread_t thread;
+
+    one.error = two.error = EIO;
+    one.next = &two;
+    two.next = &three;
+    three.op = BLOCK_WRITE;
+    assert_int_equal(truncate(b->path, 129 << 10), 0);
+    connect(b);
+    shim.cached = true;
+    shim_hold(CALL_WRITE, true);
+    submit(b, &one);
+    assert_true(b->done == 2 && b->lists == 1); /* before anybody has waited */
+    assert_int_equal(one.error | two.error, 0);
+    assert_int_equal(data[511], 0x5a);
+    shim_hold(CALL_WRITE, false);
+    await(b, 3);
+    assert_int_equal(shim.count[CALL_READ], 0);
+    assert_int_equal(transfer(b, BLOCK_READ, 0, data, 129 << 10), 0);
+    assert_int_equal(shim.count[CALL_READ], 1);
+    assert_int_equal(pthread_create(&thread, NULL, submit_elsewhere, b), 0);
+    pthread_join(thread, NULL);
+    assert_int_equal(shim.count[CALL_READ], 2);
+    shim.at_once = 100; /* a part of it is there: all of it is read again */
+    memset(data, 0, 512);
+    assert_int_equal(transfer(b, BLOCK_READ, 512, data, 512), 0);
+    assert_int_equal(shim.count[CALL_READ], 2 + 6);
+    assert_int_equal(data[511], 0x5a);
+}
+
 static uint64_t allocated(const struct bench *b)
 {
     struct stat st;
@@ -440,6 +485,7 @@ int main(void)
         TEST(a_file_at_its_limit_is_an_error_and_no_signal),
         TEST(a_full_disk_is_an_error),
         TEST(quick_ones_come_back_together),
+        TEST(what_is_in_memory_is_read_at_once),
         TEST(discard_makes_a_hole_where_it_may),
         TEST(zeroes_are_written_in_the_best_way_there_is),
         TEST(zeroes_without_help_may_be_many),

@@ -117,6 +117,20 @@ static void out_of_order_with_one_interrupt(void **state)
     came_back(b, asked[1], VIRTIO_BLK_S_OK, 513);
 }
 
+/* A backend that has it at once need not let the driver wait. */
+static void done_before_submit_returns(void **state)
+{
+    struct blk_bench *b = *state;
+
+    b->at_once = true;
+    for (unsigned i = 0; i < 3; i++)
+        came_back(b, ask(b, VIRTIO_BLK_T_IN, i, NULL, 0, 512), VIRTIO_BLK_S_OK, 513);
+    assert_int_equal(b->submits, 3);
+    assert_int_equal(b->count, 0);
+    assert_true(b->bench.wires.level);
+    assert_true(b->blk.dev.queue[0].kicks);
+}
+
 static void a_full_queue_is_in_flight_at_once(void **state)
 {
     struct blk_bench *b = *state;
@@ -364,6 +378,7 @@ int main(void)
         TEST(reads_and_writes),
         TEST(any_framing),
         TEST(out_of_order_with_one_interrupt),
+        TEST(done_before_submit_returns),
         TEST(a_full_queue_is_in_flight_at_once),
         TEST(sectors_that_are_not_there),
         TEST(a_read_only_disk),

@@ -25,8 +25,8 @@ void disk_close(struct disk *disk);
 
 struct block_info disk_info(const struct disk *disk);
 
-/* Connects the disk to its device, whose lock is DEVICE_LOCK, and starts the first thread. 0, or
- * -errno: no thread. */
+/* Connects the disk to its device, whose lock is DEVICE_LOCK, and starts the first thread. Called by
+ * the thread that runs the event loop. 0, or -errno: no thread. */
 int disk_connect(struct disk *disk, pthread_mutex_t *device_lock, struct block_client client,
                  struct block_backend *backend);
 

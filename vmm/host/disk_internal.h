@@ -31,6 +31,7 @@ struct disk_pool {
     pthread_cond_t work;  /* something is pending, or the threads shall end */
     pthread_cond_t quiet; /* nothing is being worked on */
     pthread_mutex_t *device_lock;
+    pthread_t owner; /* who connected the disk: no vCPU */
     struct block_client client;
     struct request_list pending, completed;
     unsigned threads, idle, busy;
@@ -61,6 +62,10 @@ int disk_perform(struct disk *disk, const struct block_request *request);
 /* Reads or writes REQUEST's data; what the file lacks of its last sector reads as zeroes. 0 or a
  * positive errno. */
 int disk_transfer(struct disk *disk, const struct block_request *request);
+
+/* Reads REQUEST's data if all of it is in the host's page cache, without waiting for the disk. False:
+ * it is not, or nobody can tell (some of the data may have been read). */
+bool disk_read_cached(const struct disk *disk, const struct block_request *request);
 
 /* Takes the lock that QEMU takes on an image. 0, or -errno: -EAGAIN if somebody else's forbids it. */
 int disk_lock(int fd, bool readonly);

@@ -116,6 +116,13 @@ static int transfer_straight(const struct disk *disk, struct cursor at, bool wri
     return 0;
 }
 
+bool disk_read_cached(const struct disk *disk, const struct block_request *request)
+{
+    return disk->align == 1 && request->iov_count <= IOV_MAX &&
+           preadv2(disk->fd, request->iov, (int)request->iov_count, (off_t)request->offset,
+                   RWF_NOWAIT) == (ssize_t)request->bytes;
+}
+
 static int transfer_flat(const struct disk *disk, void *flat, size_t len, bool write,
                          uint64_t offset)
 {
