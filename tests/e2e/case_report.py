@@ -54,6 +54,8 @@ def zoo(binary):
         ended = run([binary, "report", path, "--text"])
         expect_status(ended, 0)
         expect(ended.err == "", "expected silence on stderr", ended)
+        counted = f"; KVM counted {footer['stats']['exits']} in all" if footer["stats"] else ""
+        expect_text(ended.out, rf"^\({len(exits)} exits came to kvmlens{counted}; 0 records dropped\)\n\Z", ended)
         expect(ended.out == text, "expected the very lines of the running trace", ended)
         with open(f"{folder}/summary", encoding="utf-8") as file:
             expect(run([binary, "report", path]).out == file.read(), "expected the summary of the running trace")
@@ -148,7 +150,8 @@ def forms(binary):
         with open(f"{folder}/a.html", encoding="utf-8") as file:
             expect_text(file.read(), r"(?si)^<!doctype html>.*</html>\s*$")
         ended = run([binary, "report", path, "-text", "-filter", "reg=other"])
-        expect_text(ended.out, r"\A.*\n.*post other.*\n.3 more did not pass the filter.\n\Z", ended)
+        expect_text(ended.out, r"\A.*\n.*post other.*\n.3 more did not pass the filter.\n"
+                    r"\(3 exits came to kvmlens; 0 records dropped\)\n\Z", ended)
 
 
 @case("cli", "report: what changed")

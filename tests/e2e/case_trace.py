@@ -2,7 +2,7 @@
 import re
 
 from harness import CRASH, DEBUG_EXIT, POWEROFF, TIMEOUT, USAGE, boot, case, expect, expect_one_line, expect_status, \
-    expect_text, guest_command, run, scratch
+    expect_text, golden, guest_command, run, scratch
 from roms import RESET, rom
 
 
@@ -31,6 +31,20 @@ def zoo(binary):
         expect_text(ended.err, line, ended)
     lines = [line for line in ended.err.splitlines() if re.search(r"\bserial\b", line)]
     expect(len(lines) > 100, "expected the characters of the guest's text as exits", ended)
+
+
+# Times; how far into a function, and lines of the source; the compiler's way to a load or a store; counts.
+GOLDEN_MASKS = ((r"^ *[\d.]+ ", "<time> "), (r" +[\d.]+[um]?s +[\d.]+[um]?s  ", " <guest+KVM> <VMM> "), (r"\+0x[0-9a-f]+ +", "+<n> "),
+                (r"\.([ch]|S):\d+", r".\1:<line>"), (r"(mov)[a-z]* .*?  guest", r"\1 <operands>  guest"), (r"\b\d+ (more|exits)", r"<n> \1"),
+                (r"; KVM counted \d+ in all", ""))
+
+
+@case("kvm", "trace: the zoo, line by line")
+def zoo_lines(binary):
+    """The same lines on each backend. How the guest's text goes out depends on when interrupts come: not that."""
+    ended = boot(binary, "run=zoo,poweroff", options=("-trace", "exits,filter=!reg=THR|IER|IIR|LSR"))
+    expect_status(ended, POWEROFF)
+    golden("trace-zoo", ended.err, GOLDEN_MASKS)
 
 
 @case("kvm", "trace: to a file")

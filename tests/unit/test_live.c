@@ -109,6 +109,18 @@ static void the_picture(void **state)
     free(text);
 }
 
+static void what_was_dropped(void **state)
+{
+    struct live *live = *state;
+
+    two_periods(live);
+    live->columns = 120;
+    live->sink.dropped = 12345;
+    char *text = plain(live);
+    assert_non_null(strstr(text, "kvmlens 0.1%; 12345 dropped, not counted\n"));
+    free(text);
+}
+
 static void assert_order(struct live *live, char sort, const char *order)
 {
     char found[4] = "";
@@ -175,6 +187,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(the_picture, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(what_was_dropped, set_up, tear_down),
         cmocka_unit_test_setup_teardown(orders, set_up, tear_down),
         cmocka_unit_test_setup_teardown(any_window, set_up, tear_down),
         cmocka_unit_test_setup_teardown(nothing_yet, set_up, tear_down),

@@ -215,7 +215,7 @@ static void put_head(struct picture *p)
 {
     const struct live *live = p->live;
     uint64_t count = 0, guest_ns = 0, vmm_ns = 0;
-    char rate[16], total[16];
+    char rate[16], total[16], dropped[48] = "";
 
     for (unsigned i = 0; i < live->summary->rows; i++) {
         if (!summary_is_exit(&live->summary->row[i]))
@@ -231,8 +231,11 @@ static void put_head(struct picture *p)
         live->header.vcpus == 1 ? "" : "s",
         (unsigned long long)((live->refreshed_ns - live->start_ns) / 1000000000),
         live->paused ? ", paused" : "");
-    put(p, NULL, "%s exits/s to kvmlens, %s in all; time: guest+KVM %.1f%%, kvmlens %.1f%%", rate,
-        total, share_of_time(live, guest_ns), share_of_time(live, vmm_ns));
+    if (live->sink.dropped > 0)
+        snprintf(dropped, sizeof(dropped), "; %llu dropped, not counted",
+                 (unsigned long long)live->sink.dropped);
+    put(p, NULL, "%s exits/s to kvmlens, %s in all; time: guest+KVM %.1f%%, kvmlens %.1f%%%s", rate,
+        total, share_of_time(live, guest_ns), share_of_time(live, vmm_ns), dropped);
     if (live->no_keys)
         put(p, NULL, "no keys: %s", live->no_keys);
     else

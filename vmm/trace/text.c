@@ -318,6 +318,7 @@ void trace_print_event(FILE *out, bool colour, const struct trace_event *event,
 struct text_sink {
     struct trace_sink sink;
     bool colour;
+    bool exits; /* it is about those, not about the ioctls of -trace setup */
     struct trace_buffer out;
 };
 
@@ -335,12 +336,26 @@ static int text_item(struct trace_sink *sink, const struct trace_item *item)
     struct text_sink *text = (struct text_sink *)sink;
     char line[TRACE_LINE_MAX];
 
+    text->exits = text->exits || item->event->kind != VM_EXIT_NOTE;
     return trace_buffer_add(&text->out, line, trace_format_item(line, text->colour, item));
 }
 
 static int text_flush(struct trace_sink *sink)
 {
     return trace_buffer_flush(&((struct text_sink *)sink)->out);
+}
+
+/* What there was in all, whether or not it has a line. */
+static void put_totals(struct text_sink *text, const struct trace_footer *footer)
+{
+    const struct trace_stat *kvm = trace_find_stat(footer, "exits");
+
+    trace_buffer_print(&text->out, "(%" PRIu64 " exits came to kvmlens", footer->exits);
+    if (kvm)
+        trace_buffer_print(&text->out, "; KVM counted %" PRIu64 " in all", kvm->value);
+    trace_buffer_print(&text->out, "; %" PRIu64 " record%s dropped%s)\n", footer->dropped,
+                       footer->dropped == 1 ? "" : "s",
+                       footer->dropped > 0 ? ": they came faster than they could be written" : "");
 }
 
 static int text_end(struct trace_sink *sink, const struct trace_footer *footer)
@@ -350,11 +365,8 @@ static int text_end(struct trace_sink *sink, const struct trace_footer *footer)
     if (footer->filtered > 0)
         trace_buffer_print(&text->out, "(%" PRIu64 " more did not pass the filter)\n",
                            footer->filtered);
-    if (footer->dropped > 0)
-        trace_buffer_print(&text->out,
-                           "(%" PRIu64 " records are missing: they came faster than they could "
-                           "be written)\n",
-                           footer->dropped);
+    if (text->exits || footer->dropped > 0)
+        put_totals(text, footer);
     return trace_buffer_flush(&text->out);
 }
 

@@ -26,6 +26,15 @@ uint64_t trace_now(const struct trace *trace)
     return clock_ns(CLOCK_MONOTONIC) - trace->zero_ns;
 }
 
+uint64_t trace_dropped(struct trace *trace)
+{
+    uint64_t dropped = 0;
+
+    for (unsigned i = 0; i < trace->lanes; i++)
+        dropped += atomic_load_explicit(&trace->lane[i].ring.dropped, memory_order_relaxed);
+    return dropped;
+}
+
 bool trace_wants_registers(const struct trace *trace)
 {
     for (unsigned i = 0; i < trace->outputs; i++) {
@@ -242,11 +251,10 @@ int trace_finish(struct trace *trace, struct trace_footer *footer, struct error 
     if (!trace)
         return 0;
     footer->wall_ns = trace_now(trace);
-    footer->exits = footer->dropped = footer->filtered = 0;
-    for (unsigned i = 0; i < trace->lanes; i++) {
+    footer->exits = footer->filtered = 0;
+    for (unsigned i = 0; i < trace->lanes; i++)
         footer->exits += trace->lane[i].exits;
-        footer->dropped += atomic_load(&trace->lane[i].ring.dropped);
-    }
+    footer->dropped = trace_dropped(trace);
     trace->footer = footer;
     if (!destroy(trace, &failed))
         return 0;
