@@ -90,10 +90,11 @@ class ListView {
         make("span.c0", moment(trace.exitAt(i))), make("span.c1", vcpu),
         make(`span.c2${kernel ? ".span2" : ""}`, make(`span.swatch.f${group.family}`), group.kind),
         kernel ? "" : make(`span.c3${group.target === "nobody" ? ".bad" : ""}`, group.target),
-        make(`span.c4${exit ? "" : ".span3"}`, dataText(trace, i, 4)),
-        exit ? [timeCell(trace.guest[i], "span.c5"), timeCell(trace.vmm[i], "span.c6")] : "",
-        make("span.c7", group.family === NOTE ? "" : trace.codeOf(i)),
-        make("span.c8", remark ? make("em", remark) : source.filter(Boolean).join("  ")));
+        group.family === NOTE ? make("span.said", make("em", remark || trace.text(trace.textOf[i]))) : [
+            make(`span.c4${exit ? "" : ".span3"}`, dataText(trace, i, 4)),
+            exit ? [timeCell(trace.guest[i], "span.c5"), timeCell(trace.vmm[i], "span.c6")] : [],
+            make("span.c7", trace.codeOf(i)),
+            make("span.c8", remark ? make("em", remark) : source.filter(Boolean).join("  "))].flat());
     }
 
     key(event) {
