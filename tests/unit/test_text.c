@@ -253,6 +253,12 @@ static void events_of_kvm(void **state)
     event.text = NULL;
     event.vcpu = TRACE_NO_VCPU;
     assert_line(event, "     1.234   - kvm_exit");
+    event.raw_name = "kvm_mmio";
+    event.text = "mmio write";
+    event.device = "LAPIC";
+    assert_line(event, "     1.234   - kvm_mmio            mmio write  LAPIC");
+    event.reg = "EOI";
+    assert_line(event, "     1.234   - kvm_mmio            mmio write  LAPIC EOI");
 }
 
 static void ioctls(void **state)

@@ -235,6 +235,9 @@ static void put_note(struct line *line, const struct trace_item *item)
         put_column(line, DIM, 18, item->kind);
         put(line, "  %s%s%s", line->colour ? DIM : "", event->text ? event->text : "",
             line->colour ? PLAIN : "");
+        if (event->device)
+            put(line, "  %s%s%s", event->device, event->reg ? " " : "",
+                event->reg ? event->reg : "");
         if (item->symbol)
             put(line, "  %s+0x%" PRIx64, item->symbol, item->symbol_offset);
         return;
