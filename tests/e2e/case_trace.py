@@ -1,4 +1,5 @@
 """The exit trace and the summary: what they show, and that the guest's output stays clean."""
+import json
 import re
 
 from harness import CRASH, DEBUG_EXIT, POWEROFF, TIMEOUT, USAGE, boot, case, expect, expect_one_line, expect_status, \
@@ -45,6 +46,25 @@ def zoo_lines(binary):
     ended = boot(binary, "run=zoo,poweroff", options=("-trace", "exits,filter=!reg=THR|IER|IIR|LSR"))
     expect_status(ended, POWEROFF)
     golden("trace-zoo", ended.err, GOLDEN_MASKS)
+
+
+@case("kvm", "trace: the line of the source is the one that does it")
+def source_lines(binary):
+    """Of the inline functions around `in` and `out`, the line that calls them; also where the compiler split a function."""
+    with scratch() as folder:
+        ended = boot(binary, "run=hlt", machine=",kernel-irqchip=off", options=("-trace", f"exits,file={folder}/t,format=jsonl"))
+        expect_status(ended, POWEROFF)
+        with open(f"{folder}/t", encoding="utf-8") as file:
+            exits = [json.loads(line) for line in file][1:-1]
+    named = set()
+    for event in exits:
+        with open(event["file"], encoding="utf-8") as file:
+            text = file.read().splitlines()[event["line"] - 1]
+        for register in re.findall(r"reg_(?:read|write)\(UART_(\w+)", text):
+            expect(event["reg"] == register, f"{event}: line {text.strip()!r}")
+            named.add(register)
+    expect(len(named) >= 7, f"expected lines that name registers, found {named}")
+    expect(exits[-1]["k"] == "hlt" and '"hlt"' in text, f"expected the line of hlt, found {text.strip()!r}")
 
 
 @case("kvm", "trace: to a file")

@@ -96,6 +96,14 @@ static bool find_child(Dwarf_Die *die, Dwarf_Addr addr, Dwarf_Die *child, unsign
     return false;
 }
 
+/* A compiler that split a function may have put one half into the other. */
+static bool is_named(Dwarf_Die *die, const char *name)
+{
+    const char *own = dwarf_diename(die);
+
+    return own && name && strcmp(own, name) == 0;
+}
+
 /* If ADDR's code was inlined into a function: where that function calls it (DWARF 5, section
  * 3.3.8.2). Else NULL. */
 static const char *find_call(Dwarf_Die *unit, Dwarf_Addr addr, int *line)
@@ -105,12 +113,15 @@ static const char *find_call(Dwarf_Die *unit, Dwarf_Addr addr, int *line)
     Dwarf_Word number, file;
     Dwarf_Files *files;
     unsigned entries = 0;
+    const char *function = NULL;
 
     do {
         if (!find_child(&die, addr, &child, &entries))
             return NULL;
         die = child;
-    } while (dwarf_tag(&die) != DW_TAG_inlined_subroutine);
+        if (dwarf_tag(&die) == DW_TAG_subprogram)
+            function = dwarf_diename(&die);
+    } while (dwarf_tag(&die) != DW_TAG_inlined_subroutine || is_named(&die, function));
     if (dwarf_formudata(dwarf_attr(&die, DW_AT_call_line, &attribute), &number) != 0 ||
         dwarf_formudata(dwarf_attr(&die, DW_AT_call_file, &attribute), &file) != 0 ||
         number > INT_MAX || dwarf_getsrcfiles(unit, &files, NULL) != 0)

@@ -95,7 +95,7 @@ static bool printable(uint8_t byte)
     return byte >= 0x20 && byte < 0x7f;
 }
 
-/* The value of a single access, and the characters it stands for. */
+/* The value of a single access, and the characters it stands for, or the queue. */
 static void format_value(char *out, size_t size, const struct trace_event *event)
 {
     uint64_t value = 0;
@@ -108,7 +108,9 @@ static void format_value(char *out, size_t size, const struct trace_event *event
     int len = snprintf(out, size, "0x%0*llx", 2 * event->size, (unsigned long long)value);
     char *tail = out + len;
     size -= (size_t)len;
-    if (text) {
+    if (event->reg && strcmp(event->reg, "QueueNotify") == 0) {
+        snprintf(tail, size, " queue %llu", (unsigned long long)value);
+    } else if (text) {
         snprintf(tail, size, " \"%.4s\"", (const char *)event->data);
     } else if (event->size == 1) {
         static const char controls[] = "\b\t\n\r", letters[] = "btnr";

@@ -65,6 +65,8 @@ function dataText(trace, i, limit = 8) {
     let value = 0n;
     for (let b = bytes.length - 1; b >= 0; b--)
         value = (value << 8n) | BigInt(bytes[b]);
+    if (trace.text(whats.reg[what]) === "QueueNotify")
+        return `${hex(value, 2 * size)} queue ${value}`;
     const controls = { 8: "\\b", 9: "\\t", 10: "\\n", 13: "\\r" };
     const control = size === 1 ? controls[bytes[0]] : undefined;
     const readable = (size === 1 || size === 4) && !letters.includes(".");
