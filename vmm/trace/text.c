@@ -355,7 +355,8 @@ static void put_totals(struct text_sink *text, const struct trace_footer *footer
 {
     const struct trace_stat *kvm = trace_find_stat(footer, "exits");
 
-    trace_buffer_print(&text->out, "(%" PRIu64 " exits came to kvmlens", footer->exits);
+    trace_buffer_print(&text->out, "(%" PRIu64 " exit%s came to kvmlens", footer->exits,
+                       footer->exits == 1 ? "" : "s");
     if (kvm)
         trace_buffer_print(&text->out, "; KVM counted %" PRIu64 " in all", kvm->value);
     trace_buffer_print(&text->out, "; %" PRIu64 " record%s dropped%s)\n", footer->dropped,
