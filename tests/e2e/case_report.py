@@ -124,9 +124,12 @@ def chrome(binary):
         events, tracks = check_chrome(f"{folder}/live.json")
         names = {event["args"]["name"]: (event["pid"], event["tid"]) for event in events
                  if event["name"] == "thread_name"}
-        for name in ("vCPU 0", "vCPU 1", "vCPU 2", "serial"):
-            expect(name in names, f"expected a track {name}: {names}")
-        expect(names["vCPU 0"] in tracks and names["serial"] in tracks, f"expected slices: {list(tracks)}")
+        devices = {line["dev"] for line in lines[1:-1] if "dev" in line}
+        expect(len(devices) > 1 and set(names) == {"vCPU 0", "vCPU 1", "vCPU 2"} | devices,
+               f"expected a track for each vCPU and each of {devices}: {names}")
+        expect(all(names[device] in tracks for device in devices), f"expected slices: {list(tracks)}")
+        rates = [event["args"]["exits/s"] for event in events if event["ph"] == "C" and event["name"] == "exits/s"]
+        expect(max(rates) > 0 and rates[-1] == 0, f"expected a counter that ends with 0: {rates}")
         exits = sum(line["k"] not in ("note", "kernel") for line in lines[1:-1])
         guest = sum(event.get("cat") == "guest" for event in events)
         expect(guest == exits, f"expected a slice for each of {exits} exits: {guest}")
