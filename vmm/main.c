@@ -114,12 +114,13 @@ static int open_images(struct session *s, struct error *err)
 /* Without the right to see the kernel's events, the rest of the trace is worth having. */
 static void open_tracefs(struct session *s)
 {
+    const struct tracefs_devices devices = {.irqchip = s->options.irqchip, .pit = s->options.pit};
     struct error err;
 
     for (unsigned i = 0; i < s->options.trace_count; i++) {
         if (s->options.trace[i].kind != TRACE_KERNEL || s->tracefs)
             continue;
-        if (tracefs_open(&s->tracefs, &err) < 0) {
+        if (tracefs_open(&s->tracefs, devices, &err) < 0) {
             log_say("%s; the trace goes on without them", err.text);
             return;
         }

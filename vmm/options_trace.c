@@ -99,7 +99,8 @@ const struct property trace_properties[] = {
      set_format},
     {"filter", "EXPR",
      "Only the exits for which all terms hold, joined by +: " FILTER_SYNTAX ". Each may be negated "
-     "(!device=serial) and may have alternatives (device=serial|rtc); names are shell patterns.",
+     "(!device=serial) and may have alternatives (device=serial|rtc); names are shell patterns, "
+     "upper or lower case.",
      set_filter},
     {"events", NULL, NULL, NULL},
     {0},

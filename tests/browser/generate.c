@@ -1,5 +1,6 @@
 /*
- * generate.c: a page of made-up events, to try the page with many: generate COUNT >FILE.
+ * generate.c: a page of made-up events, to try the page with many: generate COUNT >FILE; or the same
+ * events as JSON lines: generate COUNT jsonl >FILE.
  *
  * A guest with two vCPUs that reads its disk and prints; kernel events and notes between; registers
  * with every exit. The same COUNT gives the same page.
@@ -154,7 +155,8 @@ int main(int argc, char **argv)
                                   .stat_count = 2,
                                   .stat = {{"exits", 123456}, {"io_exits", 65432}}};
     uint64_t count = argc > 1 ? strtoull(argv[1], NULL, 10) : 200000;
-    struct trace_sink *sink = trace_html_sink(STDOUT_FILENO);
+    bool lines = argc > 2 && strcmp(argv[2], "jsonl") == 0;
+    struct trace_sink *sink = (lines ? trace_jsonl_sink : trace_html_sink)(STDOUT_FILENO);
 
     if (!sink || sink->ops->begin(sink, &header) != 0 || generate(sink, count, &footer) != 0)
         return 1;

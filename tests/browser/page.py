@@ -71,7 +71,7 @@ def real_trace(browser):
         "-trace", f"exits,file={path},format=html", "-trace", f"exits,file={FOLDER}/toy.txt"))
     expect(ended.status == harness.POWEROFF, "expected a power-off", ended)
     with open(f"{FOLDER}/toy.txt", encoding="utf-8") as file:
-        lines = [line.split() for line in file.read().splitlines()[1:]]
+        lines = [line.split() for line in file.read().splitlines()[1:] if not line.startswith("(")]
     exits = [line for line in lines if "note" not in line[:3]]
     show(browser, path)
     same("exits", browser.run("return [...kvmlens.trace.what].filter((_, i) => kvmlens.trace.isExit(i)).length"), len(exits))
@@ -162,6 +162,35 @@ def filters(browser):
     quiet(browser)
 
 
+@case("filter: lets through what filter= does")
+def same_filter(browser):
+    """The filter box and `kvmlens report --filter` are two programs for one language."""
+    if harness.kvm_trouble():
+        raise harness.Skip(harness.kvm_trouble())
+    lines = f"{FOLDER}/toy.jsonl"
+    ended = harness.boot(harness.KVMLENS, "run=zoo,smp,poweroff", options=(
+        "-smp", "2", "-trace", f"exits,file={lines},format=jsonl"))
+    harness.expect_status(ended, harness.POWEROFF)
+    report = [harness.KVMLENS, "report", lines]
+    harness.expect_status(harness.run([*report, "--html", f"{FOLDER}/toy-smp.html"]), 0)
+    show(browser, f"{FOLDER}/toy-smp.html")
+    for expression in ("device=serial", "!device=serial", "device=SER*", "exit=out|ins", "exit=mmio read", "exit=mmio*", "reg=THR|lsr",
+                       "reg=?CR", "reg=[TI]*R", "reg=[!TI]*R", "cpu=1", "!cpu=0", "cpu=0-1", "port=0x3f9", "port=0x3f8-0x3ff|0x80",
+                       "gpa=0xfd000002", "gpa=4261412864-0xffffffff", "symbol=serial_*|pio_in", "cost>=30us", "!cost>=0.1ms",
+                       "device=serial+cost>=20us+!reg=THR", "symbol=*", "!symbol=*"):
+        told = harness.run([*report, "--text", "--filter", expression]).out.splitlines()[1:]
+        wanted = sum(not line.startswith("(") for line in told)
+        same(expression, browser.run("kvmlens.setFilter(arguments[0]); return kvmlens.view.length", expression), wanted)
+
+
+@case("times: no digit that the noise does not allow")
+def digits(browser):
+    show(browser, generate(3000))  # in which measuring costs 64 ns
+    for ns, wanted in ((0, "0 ns"), (1, "<64 ns"), (63.9, "<64 ns"), (66, "70 ns"), (994, "990 ns"), (996, "1.00 µs"), (12345, "12.3 µs"),
+                       (999499, "999 µs"), (999500, "1.00 ms"), (61234567890, "61.2 s")):
+        same(ns, browser.run("return duration(arguments[0])", ns).replace("\u202f", " "), wanted)
+
+
 @case("summary: the table's figures are those of the events")
 def summary(browser):
     show(browser, generate(3000))
@@ -239,6 +268,47 @@ def order(browser):
     expect(browser.run("return kvmlens.trace.stored !== null"), "expected the file to have another order", "")
 
 
+# Compares a line of pixels in each track with the events that should be there: all that belong to that pixel, when a
+# pixel has many, or those whose slices reach over it.
+PAINTED = """const t = kvmlens.trace, timeline = kvmlens.timeline, painter = timeline.painter, wrong = [];
+    const number = (text) => parseInt(text.slice(1), 16);
+    const at = (x, y) => { const d = painter.context.getImageData(x, y, 1, 1).data; return (d[0] << 16) + (d[1] << 8) + d[2]; };
+    painter.paint();
+    const lane = number(painter.colours.lane), colours = painter.colours.family.map(number), from = painter.left, to = from + painter.width;
+    let top = 22, events = 0;
+    for (const track of timeline.tracks) {
+        const tall = { vcpu: 46, kvm: 18, device: 18 }[track.kind], bottom = top + (track.kind === "vcpu" ? 30 : 17), there = new Map();
+        const inView = track.index(timeline.to) + 1 - Math.max(0, track.index(timeline.from) - 1), slices = inView < painter.width / 3;
+        for (let k = 0; k < track.events.length; k++) {
+            const i = track.events[k], x = slices ? Math.round(painter.xOf(track.at[k])) : Math.floor(painter.xOf(track.at[k]));
+            const wide = slices ? Math.max(2, Math.round(t.vmm[i] / painter.nsPerPixel)) : 1;
+            for (let p = Math.max(x, from); p < Math.min(x + wide, to); p++)
+                there.set(p, (there.get(p) ?? new Set()).add(colours[t.familyOf(i)]));
+        }
+        for (let x = from + 1; x < to - 1; x++) {
+            const found = at(x, bottom), wanted = there.get(x);
+            if (wanted ? !wanted.has(found) : found !== lane)
+                wrong.push(`${track.label}: ${found.toString(16)} at ${x}`);
+        }
+        events += there.size;
+        top += tall + 6;
+    }
+    return [wrong.length, wrong.slice(0, 3), timeline.tracks.length, events]"""
+
+
+@case("timeline: what is painted is what there is")
+def painted(browser):
+    for scheme in ("light", "dark"):
+        show(browser, generate(3000), scheme=scheme)
+        count, wrong, tracks, events = browser.run(PAINTED)
+        same(f"{scheme}, all of it", (count, wrong), (0, []))
+        expect(tracks == 7 and events > 1000, f"expected tracks of 2 vCPUs, KVM's events, 3 devices: {tracks}, {events} pixels", "")
+        browser.run("kvmlens.timeline.setView(3e6, 3.2e6)")
+        count, wrong, _, events = browser.run(PAINTED)
+        same(f"{scheme}, 0.2 ms of it", (count, wrong), (0, []))
+        expect(events > 30, f"expected slices, found {events} pixels of them", "")
+
+
 @case("timeline: wheel, drag and click")
 def mouse(browser):
     show(browser, generate(3000))
@@ -275,6 +345,9 @@ def looks(browser):
     same("dark by the button", ground(), dark)
     browser.press("4")
     browser.run("kvmlens.choose(40, { open: true })")
+    chosen = ".row[aria-selected='true']"
+    browser.wait(f'document.querySelector("{chosen}")', "its row")
+    same("a note says what happened", "request done, status 0" in text(browser, chosen), True)
     browser.screenshot(f"{FOLDER}/dark-exit.png")
     show(browser, path, 390, 844)
     same("width", browser.run("return document.documentElement.scrollWidth"), 390)

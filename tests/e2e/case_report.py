@@ -54,6 +54,8 @@ def zoo(binary):
         ended = run([binary, "report", path, "--text"])
         expect_status(ended, 0)
         expect(ended.err == "", "expected silence on stderr", ended)
+        counted = f"; KVM counted {footer['stats']['exits']} in all" if footer["stats"] else ""
+        expect_text(ended.out, rf"^\({len(exits)} exits came to kvmlens{counted}; 0 records dropped\)\n\Z", ended)
         expect(ended.out == text, "expected the very lines of the running trace", ended)
         with open(f"{folder}/summary", encoding="utf-8") as file:
             expect(run([binary, "report", path]).out == file.read(), "expected the summary of the running trace")
@@ -122,9 +124,12 @@ def chrome(binary):
         events, tracks = check_chrome(f"{folder}/live.json")
         names = {event["args"]["name"]: (event["pid"], event["tid"]) for event in events
                  if event["name"] == "thread_name"}
-        for name in ("vCPU 0", "vCPU 1", "vCPU 2", "serial"):
-            expect(name in names, f"expected a track {name}: {names}")
-        expect(names["vCPU 0"] in tracks and names["serial"] in tracks, f"expected slices: {list(tracks)}")
+        devices = {line["dev"] for line in lines[1:-1] if "dev" in line}
+        expect(len(devices) > 1 and set(names) == {"vCPU 0", "vCPU 1", "vCPU 2"} | devices,
+               f"expected a track for each vCPU and each of {devices}: {names}")
+        expect(all(names[device] in tracks for device in devices), f"expected slices: {list(tracks)}")
+        rates = [event["args"]["exits/s"] for event in events if event["ph"] == "C" and event["name"] == "exits/s"]
+        expect(max(rates) > 0 and rates[-1] == 0, f"expected a counter that ends with 0: {rates}")
         exits = sum(line["k"] not in ("note", "kernel") for line in lines[1:-1])
         guest = sum(event.get("cat") == "guest" for event in events)
         expect(guest == exits, f"expected a slice for each of {exits} exits: {guest}")
@@ -148,7 +153,8 @@ def forms(binary):
         with open(f"{folder}/a.html", encoding="utf-8") as file:
             expect_text(file.read(), r"(?si)^<!doctype html>.*</html>\s*$")
         ended = run([binary, "report", path, "-text", "-filter", "reg=other"])
-        expect_text(ended.out, r"\A.*\n.*post other.*\n.3 more did not pass the filter.\n\Z", ended)
+        expect_text(ended.out, r"\A.*\n.*post other.*\n.3 more did not pass the filter.\n"
+                    r"\(3 exits came to kvmlens; 0 records dropped\)\n\Z", ended)
 
 
 @case("cli", "report: what changed")

@@ -3,7 +3,7 @@ import json
 import re
 
 from harness import CRASH, DEBUG_EXIT, POWEROFF, TIMEOUT, USAGE, boot, case, expect, expect_one_line, expect_status, \
-    expect_text, guest_command, run, scratch
+    expect_text, golden, guest_command, run, scratch
 from roms import RESET, rom
 
 
@@ -62,6 +62,39 @@ def boot_milestones(binary, machine, lacking, device=None, cpus=1):
     others = [event["d"] for event in events if "rem" not in event]
     expect(others == ["00"] * 300 + ["42"], "expected nothing of bench's 300 writes and the zoo's one but their values",
            ended)
+
+
+# Times; how far into a function, and lines of the source; the compiler's way to a load or a store; counts.
+GOLDEN_MASKS = ((r"^ *[\d.]+ ", "<time> "), (r" +[\d.]+[um]?s +[\d.]+[um]?s  ", " <guest+KVM> <VMM> "), (r"\+0x[0-9a-f]+ +", "+<n> "),
+                (r"\.([ch]|S):\d+", r".\1:<line>"), (r"(mov)[a-z]* .*?  guest", r"\1 <operands>  guest"), (r"\b\d+ (more|exits)", r"<n> \1"),
+                (r"; KVM counted \d+ in all", ""))
+
+
+@case("kvm", "trace: the zoo, line by line")
+def zoo_lines(binary):
+    """The same lines on each backend. How the guest's text goes out depends on when interrupts come: not that."""
+    ended = boot(binary, "run=zoo,poweroff", options=("-trace", "exits,filter=!reg=THR|IER|IIR|LSR"))
+    expect_status(ended, POWEROFF)
+    golden("trace-zoo", ended.err, GOLDEN_MASKS)
+
+
+@case("kvm", "trace: the line of the source is the one that does it")
+def source_lines(binary):
+    """Of the inline functions around `in` and `out`, the line that calls them; also where the compiler split a function."""
+    with scratch() as folder:
+        ended = boot(binary, "run=hlt", machine=",kernel-irqchip=off", options=("-trace", f"exits,file={folder}/t,format=jsonl"))
+        expect_status(ended, POWEROFF)
+        with open(f"{folder}/t", encoding="utf-8") as file:
+            exits = [json.loads(line) for line in file][1:-1]
+    named = set()
+    for event in exits:
+        with open(event["file"], encoding="utf-8") as file:
+            text = file.read().splitlines()[event["line"] - 1]
+        for register in re.findall(r"reg_(?:read|write)\(UART_(\w+)", text):
+            expect(event["reg"] == register, f"{event}: line {text.strip()!r}")
+            named.add(register)
+    expect(len(named) >= 7, f"expected lines that name registers, found {named}")
+    expect(exits[-1]["k"] == "hlt" and '"hlt"' in text, f"expected the line of hlt, found {text.strip()!r}")
 
 
 @case("kvm", "trace: to a file")

@@ -46,6 +46,9 @@ def kernel_events(binary):
     expect(len(left) == len(exits) == footer["exits"],
            f"expected as many kvm_userspace_exit as exits: {len(left)}, {len(exits)}, {footer['exits']}")
     expect({event["c"] for event in left} == {0}, "expected the exits on vCPU 0")
+    named = {(event.get("dev"), event.get("reg")) for event in kernel}
+    expect({("PIT", "channel"), ("PIC", "master data"), ("LAPIC", "ID"), ("IOAPIC", "IOWIN")} <= named,
+           f"expected KVM's devices by name: {named}")
     names = {event["raw"] for event in kernel}
     expect("kvm_set_irq" in names and ("kvm_entry" in names or "kvm_emulate_insn" in names),
            f"expected interrupts and entries or instructions, found {names}")
@@ -61,6 +64,18 @@ def kernel_events(binary):
     expect(times == sorted(times), "expected the kernel's events in the order of time")
     expect(all(os.path.exists(f"/proc/{re.search(r'-([0-9]+)', path).group(1)}") for path in instances()),
            f"expected no instance of an ended run: {instances()}")
+
+
+@case("kvm", "trace: devices that are not in the kernel have no name there")
+def kernel_devices(binary):
+    need_tracefs()
+    with scratch() as folder:
+        ended = boot(binary, "run=zoo,poweroff", machine=",kernel-irqchip=off",
+                     options=("-trace", f"kernel,format=jsonl,file={folder}/t,filter=exit=kvm_pio"))
+        expect_status(ended, POWEROFF)
+        events = records(f"{folder}/t")[1:-1]
+    expect(len(events) > 100, f"expected accesses to ports, found {len(events)}")
+    expect(not any("dev" in event for event in events), "expected no device of KVM's")
 
 
 @case("kvm", "trace: every vCPU's kernel events")

@@ -90,6 +90,46 @@ static void read_this_program(void **state)
     close(fd);
 }
 
+/* Where its caller's copy of it is. */
+static inline __attribute__((always_inline)) uintptr_t inlined(void)
+{
+    uintptr_t here;
+
+    __asm__ volatile("lea 0(%%rip), %0" : "=r"(here));
+    return here;
+}
+
+static inline __attribute__((always_inline)) uintptr_t inlined_twice(void)
+{
+    return inlined();
+}
+
+/* Code that was inlined is told by the line of the function that it is in. */
+static void calls_of_inlined_code(void **state)
+{
+    char file[CODE_FILE_MAX];
+    unsigned line;
+    struct code_dwarf *dwarf = code_dwarf_open(open("/proc/self/exe", O_RDONLY | O_CLOEXEC));
+    struct {
+        unsigned line;
+        uintptr_t at;
+    } calls[2];
+
+    (void)state;
+    assert_non_null(dwarf);
+    calls[0].line = __LINE__ + 1;
+    calls[0].at = inlined();
+    calls[1].line = __LINE__ + 1;
+    calls[1].at = inlined_twice();
+    for (unsigned i = 0; i < 2; i++) {
+        uint64_t at = (uint64_t)(calls[i].at - (uintptr_t)__executable_start);
+        assert_true(code_dwarf_find(dwarf, at, file, &line));
+        assert_string_equal(file, "tests/unit/test_code_lines.c");
+        assert_int_equal(line, calls[i].line);
+    }
+    code_dwarf_close(dwarf);
+}
+
 /* A name is relative to the folder of its compilation, if it is below it. */
 static void folders(void **state)
 {
@@ -226,9 +266,13 @@ static void stopped(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(read_here), cmocka_unit_test(read_this_program),
-        cmocka_unit_test(folders),   cmocka_unit_test(asked_of_the_child),
-        cmocka_unit_test(locked_in), cmocka_unit_test(dead),
+        cmocka_unit_test(read_here),
+        cmocka_unit_test(read_this_program),
+        cmocka_unit_test(calls_of_inlined_code),
+        cmocka_unit_test(folders),
+        cmocka_unit_test(asked_of_the_child),
+        cmocka_unit_test(locked_in),
+        cmocka_unit_test(dead),
         cmocka_unit_test(stopped),
     };
     return cmocka_run_group_tests_name("code_lines", tests, NULL, NULL);

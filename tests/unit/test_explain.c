@@ -5,6 +5,7 @@
 #include "dev/serial.h"
 #include "dev/simple.h"
 #include "trace/explain.h"
+#include "trace/irqchip.h"
 #include "virtio/balloon.h"
 #include "virtio/blk.h"
 #include "virtio/console.h"
@@ -139,6 +140,59 @@ static void every_field_of_the_virtio_devices(void **state)
     check_virtio(&balloon.virtio, "virtio-balloon", 2);
 }
 
+/* What KVM has in the kernel, and nothing beside it. */
+static void every_register_in_the_kernel(void **state)
+{
+    static const struct {
+        uint64_t addr;
+        const char *name; /* NULL: none of them */
+    } some[] = {
+        {0x1f, NULL},
+        {0x20, "PIC master command"},
+        {0x22, NULL},
+        {0x42, "PIT channel"},
+        {0x43, "PIT mode"},
+        {0x44, NULL},
+        {0x61, "PIT gate"},
+        {0x4d1, "PIC ELCR"},
+        {0x3f8, NULL},
+        {0xfebfffff, NULL},
+        {0xfec00000, "IOAPIC IOREGSEL"},
+        {0xfec00010, "IOAPIC IOWIN"},
+        {0xfec01000, NULL},
+        {0xfee000b0, "LAPIC EOI"},
+        {0xfee00310, "LAPIC ICR"},
+        {0xfee01000, NULL},
+    };
+    const char *device, *reg;
+    unsigned names = 0;
+
+    (void)state;
+    for (unsigned i = 0; i < sizeof(some) / sizeof(some[0]); i++) {
+        char found[64] = "";
+        irqchip_name(some[i].addr < 0x10000 ? VM_EXIT_PIO : VM_EXIT_MMIO, some[i].addr, &device,
+                     &reg);
+        if (device)
+            snprintf(found, sizeof(found), "%s %s", device, reg);
+        assert_string_equal(found, some[i].name ? some[i].name : "");
+    }
+    irqchip_name(VM_EXIT_MMIO, 0xfee00000, &device, &reg); /* reserved */
+    assert_string_equal(device, "LAPIC");
+    assert_null(reg);
+    for (uint64_t addr = 0; addr < 0x10000; addr++) {
+        irqchip_name(VM_EXIT_PIO, addr, &device, &reg);
+        if (device)
+            assert_known(device, device, reg);
+        names += device != NULL;
+        uint64_t page = addr < 0x1000 ? 0xfec00000 : 0xfee00000 - 0x1000;
+        irqchip_name(VM_EXIT_MMIO, page + addr, &device, &reg);
+        if (reg)
+            assert_known(device, device, reg);
+        names += reg != NULL;
+    }
+    assert_int_equal(names, 11 + 2 * 4 + 45 * 16);
+}
+
 static void every_entry_is_whole(void **state)
 {
     (void)state;
@@ -252,6 +306,7 @@ int main(void)
         cmocka_unit_test(every_kind_of_exit),
         cmocka_unit_test(every_register),
         cmocka_unit_test(every_field_of_the_virtio_devices),
+        cmocka_unit_test(every_register_in_the_kernel),
         cmocka_unit_test(every_entry_is_whole),
         cmocka_unit_test(names_are_found),
         cmocka_unit_test(the_printed_text),

@@ -78,6 +78,9 @@ static void what_passes(void **state)
     assert_passes("cpu=0|1", "xxxxx.x");
     assert_passes("exit=out", "x......");
     assert_passes("exit=out|in", "xx.....");
+    assert_passes("exit=OUT", "x......");
+    assert_passes("device=Serial+reg=thr", "x.x....");
+    assert_passes("symbol=PUT_*", "x......");
     assert_passes("exit=out*", "x.x....");
     assert_passes("exit=mmio write", "...xx..");
     assert_passes("exit=note", ".....x.");

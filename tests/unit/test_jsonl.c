@@ -63,6 +63,8 @@ static void make_events(struct trace_event event[ITEMS])
                                     .vcpu = 1,
                                     .kind = VM_EXIT_KERNEL,
                                     .raw_name = "kvm_exit",
+                                    .device = "LAPIC",
+                                    .reg = "EOI",
                                     .text = "reason EPT \"x\"\\"};
     event[8] = (struct trace_event){.kind = VM_EXIT_AGAIN, .raw_name = "KVM_EXIT_SET_TPR"};
     event[9] = (struct trace_event){.kind = VM_EXIT_INTERNAL_ERROR,

@@ -20,7 +20,7 @@ static int set_up(void **state)
     assert_non_null(live);
     live->summary = summary_create();
     live->header = (struct trace_header){.guest = "k\033.elf", .vcpus = 2};
-    live->columns = 90;
+    live->columns = 91;
     live->lines = 14;
     live->sort = 'r';
     live->refreshed_ns = 3500000000;
@@ -109,6 +109,31 @@ static void the_picture(void **state)
     free(text);
 }
 
+static void what_was_dropped(void **state)
+{
+    struct live *live = *state;
+
+    two_periods(live);
+    live->columns = 120;
+    live->sink.dropped = 12345;
+    char *text = plain(live);
+    assert_non_null(strstr(text, "kvmlens 0.1%; 12345 dropped, not counted\n"));
+    free(text);
+}
+
+/* An exit that began long before the period. */
+static void no_more_than_all(void **state)
+{
+    struct live *live = *state;
+
+    add(live, "THR", "put", 1, 5000000000);
+    live_count(live, 1000000000);
+    char *text = plain(live);
+    assert_non_null(strstr(text, "guest+KVM 100.0%, kvmlens 0.0%\n"));
+    assert_null(strstr(text, "250.0%"));
+    free(text);
+}
+
 static void assert_order(struct live *live, char sort, const char *order)
 {
     char found[4] = "";
@@ -150,7 +175,7 @@ static void any_window(void **state)
             char *text = plain(live);
             unsigned lines = 0;
             for (char *line = strtok(text, "\n"); line; line = strtok(NULL, "\n"), lines++)
-                assert_true(strlen(line) <= live->columns);
+                assert_true(strlen(line) < live->columns || live->columns == 1);
             assert_true(lines <= live->lines);
             assert_true(lines >= (live->lines < 6 ? live->lines : 6));
             free(text);
@@ -175,6 +200,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(the_picture, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(what_was_dropped, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(no_more_than_all, set_up, tear_down),
         cmocka_unit_test_setup_teardown(orders, set_up, tear_down),
         cmocka_unit_test_setup_teardown(any_window, set_up, tear_down),
         cmocka_unit_test_setup_teardown(nothing_yet, set_up, tear_down),

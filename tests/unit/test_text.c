@@ -199,6 +199,10 @@ static void remarks(void **state)
     format(line, false, &event);
     assert_non_null(strstr(
         line, "virtio-blk0 QueueNotify 0x101234              read sector 5, 4096 bytes, ab\n"));
+    event = serial_write('\x02');
+    event.reg = "QueueNotify";
+    format(line, false, &event);
+    assert_non_null(strstr(line, " 0x02 queue 2 "));
     format(line, false, &note);
     assert_memory_equal(line, "     1.234   - note ", 20);
     assert_string_equal(line + 86, "virtio-blk0        read 7 of 18446744073709551615\n");
@@ -253,6 +257,12 @@ static void events_of_kvm(void **state)
     event.text = NULL;
     event.vcpu = TRACE_NO_VCPU;
     assert_line(event, "     1.234   - kvm_exit");
+    event.raw_name = "kvm_mmio";
+    event.text = "mmio write";
+    event.device = "LAPIC";
+    assert_line(event, "     1.234   - kvm_mmio            mmio write  LAPIC");
+    event.reg = "EOI";
+    assert_line(event, "     1.234   - kvm_mmio            mmio write  LAPIC EOI");
 }
 
 static void ioctls(void **state)

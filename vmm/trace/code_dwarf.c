@@ -6,9 +6,12 @@
 #include <dwarf.h>
 #include <elfutils/libdw.h>
 #include <libelf.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#define ENTRIES_MAX 1000000 /* looked at for one address: a damaged file may go in circles */
 
 struct code_dwarf {
     Elf *elf;
@@ -78,6 +81,55 @@ static Dwarf_Line *find_row(Dwarf_Die *unit, Dwarf_Addr addr)
     return row && dwarf_lineendsequence(row, &end) == 0 && !end ? row : NULL;
 }
 
+/* The first of DIE's children whose code ADDR is in, as CHILD. ENTRIES counts all that were seen. */
+static bool find_child(Dwarf_Die *die, Dwarf_Addr addr, Dwarf_Die *child, unsigned *entries)
+{
+    if (dwarf_child(die, child) != 0)
+        return false;
+    do {
+        int tag = dwarf_tag(child);
+        if ((tag == DW_TAG_subprogram || tag == DW_TAG_lexical_block ||
+             tag == DW_TAG_inlined_subroutine) &&
+            dwarf_haspc(child, addr) > 0)
+            return true;
+    } while (++*entries < ENTRIES_MAX && dwarf_siblingof(child, child) == 0);
+    return false;
+}
+
+/* A compiler that split a function may have put one half into the other. */
+static bool is_named(Dwarf_Die *die, const char *name)
+{
+    const char *own = dwarf_diename(die);
+
+    return own && name && strcmp(own, name) == 0;
+}
+
+/* If ADDR's code was inlined into a function: where that function calls it (DWARF 5, section
+ * 3.3.8.2). Else NULL. */
+static const char *find_call(Dwarf_Die *unit, Dwarf_Addr addr, int *line)
+{
+    Dwarf_Die die = *unit, child;
+    Dwarf_Attribute attribute;
+    Dwarf_Word number, file;
+    Dwarf_Files *files;
+    unsigned entries = 0;
+    const char *function = NULL;
+
+    do {
+        if (!find_child(&die, addr, &child, &entries))
+            return NULL;
+        die = child;
+        if (dwarf_tag(&die) == DW_TAG_subprogram)
+            function = dwarf_diename(&die);
+    } while (dwarf_tag(&die) != DW_TAG_inlined_subroutine || is_named(&die, function));
+    if (dwarf_formudata(dwarf_attr(&die, DW_AT_call_line, &attribute), &number) != 0 ||
+        dwarf_formudata(dwarf_attr(&die, DW_AT_call_file, &attribute), &file) != 0 ||
+        number > INT_MAX || dwarf_getsrcfiles(unit, &files, NULL) != 0)
+        return NULL;
+    *line = (int)number;
+    return dwarf_filesrc(files, file, NULL, NULL);
+}
+
 /* libdw puts the directory of the compilation before a name that was relative to it. */
 static const char *as_told(const char *name, Dwarf_Die *unit)
 {
@@ -103,9 +155,11 @@ bool code_dwarf_find(struct code_dwarf *dwarf, uint64_t addr, char file[CODE_FIL
     if (!dwarf || !find_unit(dwarf->handle, addr, &unit))
         return false;
     Dwarf_Line *row = find_row(&unit, addr);
-    const char *name = row ? dwarf_linesrc(row, NULL, NULL) : NULL;
+    const char *name = row ? find_call(&unit, addr, &number) : NULL;
+    if (row && !name && dwarf_lineno(row, &number) == 0)
+        name = dwarf_linesrc(row, NULL, NULL);
     /* Line 0 is code that comes from no line. */
-    if (!name || dwarf_lineno(row, &number) != 0 || number <= 0)
+    if (!name || number <= 0)
         return false;
     name = as_told(name, &unit);
     size_t len = strlen(name);

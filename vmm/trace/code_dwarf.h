@@ -19,8 +19,9 @@ struct code_dwarf;
 struct code_dwarf *code_dwarf_open(int fd);
 void code_dwarf_close(struct code_dwarf *dwarf); /* NULL: nothing */
 
-/* The line that the code at ADDR comes from; the name is as the compiler was told it. False: not
- * known. DWARF may be NULL. */
+/* The line that the code at ADDR comes from; the name is as the compiler was told it. Of inlined
+ * code it is the line of the function that ADDR is in, where that calls it: of all port I/O the
+ * same line of a header would say nothing. False: not known. DWARF may be NULL. */
 bool code_dwarf_find(struct code_dwarf *dwarf, uint64_t addr, char file[CODE_FILE_MAX],
                      unsigned *line);
 

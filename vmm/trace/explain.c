@@ -18,6 +18,7 @@
 const struct explanation explanations[] = {
 #include "explain_exits.def"
 #include "explain_devices.def"
+#include "explain_irqchip.def"
 #include "explain_kernel.def"
     {NULL, NULL, NULL, NULL, NULL},
 };

@@ -1,5 +1,5 @@
 /*
- * filter.c: which events an output shows (see filter.h; POSIX.1-2017, fnmatch()).
+ * filter.c: which events an output shows (see filter.h; fnmatch(3)).
  */
 #include "filter.h"
 
@@ -10,6 +10,7 @@
 #include <fnmatch.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 enum what { CPU, EXIT, DEVICE, REG, PORT, GPA, SYMBOL, COST, WHATS };
 
@@ -63,7 +64,7 @@ static int check_kind(const char *kind, struct error *err)
         return 0;
     for (unsigned i = 0; i < VM_EXIT_KINDS * 4; i++) {
         const struct vm_exit exit = {.kind = i / 4, .write = i & 2, .count = i & 1 ? 2 : 1};
-        if (strcmp(kind, vm_exit_kind_name(&exit)) == 0)
+        if (strcasecmp(kind, vm_exit_kind_name(&exit)) == 0)
             return 0;
         suggest_offer(&near, vm_exit_kind_name(&exit));
     }
@@ -200,7 +201,7 @@ static bool any_pattern(const struct filter *filter, const struct filter_term *t
     const char *pattern = filter->text + term->first;
 
     for (unsigned i = 0; word && i < term->count; i++, pattern += strlen(pattern) + 1) {
-        if (fnmatch(pattern, word, 0) == 0)
+        if (fnmatch(pattern, word, FNM_CASEFOLD) == 0)
             return true;
     }
     return false;

@@ -4,7 +4,8 @@
  *   EXPR  = TERM {"+" TERM}            all of them hold
  *   TERM  = ["!"] NAME "=" VALUE {"|" VALUE} | ["!"] "cost>=" TIME
  *   NAME  = cpu | exit | device | reg | port | gpa | symbol
- *   VALUE = a number or range (cpu, port, gpa), or a shell pattern (glob(7)) of the name
+ *   VALUE = a number or range (cpu, port, gpa), or a shell pattern (glob(7)) of the name, in upper
+ *           or lower case
  *   TIME  = a number and ns, us, ms or s
  */
 #ifndef KVMLENS_TRACE_FILTER_H

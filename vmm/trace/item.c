@@ -6,6 +6,7 @@
 #include "code.h"
 
 #include <stdio.h>
+#include <string.h>
 
 static const char *kind_name(const struct trace_event *event)
 {
@@ -14,6 +15,15 @@ static const char *kind_name(const struct trace_event *event)
     if (event->kind == VM_EXIT_KERNEL && event->raw_name)
         return event->raw_name;
     return vm_exit_kind_name(&exit);
+}
+
+const struct trace_stat *trace_find_stat(const struct trace_footer *footer, const char *name)
+{
+    for (unsigned i = 0; i < footer->stat_count && i < TRACE_STATS_MAX; i++) {
+        if (strcmp(footer->stat[i].name, name) == 0)
+            return &footer->stat[i];
+    }
+    return NULL;
 }
 
 void trace_item_make(struct trace_item *item, const struct trace_event *event,

@@ -62,6 +62,9 @@ struct trace_item {
     const char *remark;              /* the device's words, until the call returns; NULL: none */
 };
 
+/* The counter NAME of FOOTER, or NULL. */
+const struct trace_stat *trace_find_stat(const struct trace_footer *footer, const char *name);
+
 #define TRACE_REMARK_MAX 256 /* the longest remark, with its NUL */
 
 struct code_place;
@@ -88,6 +91,7 @@ struct trace_sink_ops {
 /* Embedded as the first member of each sink. All calls come from one thread. */
 struct trace_sink {
     const struct trace_sink_ops *ops;
+    uint64_t dropped; /* records lost so far, as of the last flush() */
 };
 
 /* The sinks. FD is borrowed and written to with write(2); NULL: out of memory. */

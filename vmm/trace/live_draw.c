@@ -25,6 +25,13 @@ struct picture {
     unsigned line; /* the next one; none beyond the window is written */
 };
 
+/* The last column stays free: on a terminal that has just written there, "erase to the end of the
+ * line" takes that character away. */
+static unsigned room(const struct live *live)
+{
+    return live->columns > 1 ? live->columns - 1 : 1;
+}
+
 /* One line in STYLE (or NULL), cut at the window's width; what a terminal would obey is not let
  * through. */
 __attribute__((format(printf, 3, 4))) static void put(struct picture *p, const char *style,
@@ -38,8 +45,8 @@ __attribute__((format(printf, 3, 4))) static void put(struct picture *p, const c
     va_start(args, format);
     vsnprintf(text, sizeof(text), format, args);
     va_end(args);
-    if (p->live->columns < sizeof(text))
-        text[p->live->columns] = '\0';
+    if (room(p->live) < sizeof(text))
+        text[room(p->live)] = '\0';
     for (char *c = text; *c; c++)
         if (*c < 0x20 || *c > 0x7e)
             *c = '?';
@@ -64,12 +71,14 @@ static double per_second(const struct live *live, uint64_t count)
     return live->period_ns ? (double)count * 1e9 / (double)live->period_ns : 0;
 }
 
-/* In percent of the time that all vCPUs had. */
+/* In percent of the time that all vCPUs had. An exit counts where it ends, so that a period may have
+ * some of what was before it: no more than all is said. */
 static double share_of_time(const struct live *live, uint64_t ns)
 {
     unsigned vcpus = live->header.vcpus ? live->header.vcpus : 1;
+    double share = live->period_ns ? 100.0 * (double)ns / (double)live->period_ns / vcpus : 0;
 
-    return live->period_ns ? 100.0 * (double)ns / (double)live->period_ns / vcpus : 0;
+    return share < 100 ? share : 100;
 }
 
 /* --- the tables --------------------------------------------------------------------------------- */
@@ -191,9 +200,9 @@ static void put_table(struct picture *p, struct live *live, enum live_view view,
     unsigned count = view == LIVE_KINDS       ? list_kinds(live)
                      : view == LIVE_REGISTERS ? list_registers(live)
                                               : list_symbols(live);
-    int width = live->columns > FIGURES + NAME_MAX ? NAME_MAX
-                : live->columns > FIGURES + 10     ? (int)live->columns - FIGURES
-                                                   : 10;
+    int width = room(live) > FIGURES + NAME_MAX ? NAME_MAX
+                : room(live) > FIGURES + 10     ? (int)room(live) - FIGURES
+                                                : 10;
     bool split = view != LIVE_SYMBOLS;
     uint64_t all = 0;
 
@@ -215,7 +224,7 @@ static void put_head(struct picture *p)
 {
     const struct live *live = p->live;
     uint64_t count = 0, guest_ns = 0, vmm_ns = 0;
-    char rate[16], total[16];
+    char rate[16], total[16], dropped[48] = "";
 
     for (unsigned i = 0; i < live->summary->rows; i++) {
         if (!summary_is_exit(&live->summary->row[i]))
@@ -231,8 +240,11 @@ static void put_head(struct picture *p)
         live->header.vcpus == 1 ? "" : "s",
         (unsigned long long)((live->refreshed_ns - live->start_ns) / 1000000000),
         live->paused ? ", paused" : "");
-    put(p, NULL, "%s exits/s to kvmlens, %s in all; time: guest+KVM %.1f%%, kvmlens %.1f%%", rate,
-        total, share_of_time(live, guest_ns), share_of_time(live, vmm_ns));
+    if (live->sink.dropped > 0)
+        snprintf(dropped, sizeof(dropped), "; %llu dropped, not counted",
+                 (unsigned long long)live->sink.dropped);
+    put(p, NULL, "%s exits/s to kvmlens, %s in all; time: guest+KVM %.1f%%, kvmlens %.1f%%%s", rate,
+        total, share_of_time(live, guest_ns), share_of_time(live, vmm_ns), dropped);
     if (live->no_keys)
         put(p, NULL, "no keys: %s", live->no_keys);
     else
@@ -245,17 +257,17 @@ static void put_head(struct picture *p)
 
 static void put_tables(struct picture *p, struct live *live)
 {
-    unsigned room = live->lines > HEAD_LINES ? live->lines - HEAD_LINES : 0;
+    unsigned lines = live->lines > HEAD_LINES ? live->lines - HEAD_LINES : 0;
     bool symbols = live->summary->symbols > 0;
 
     if (live->view != LIVE_ALL) {
-        put_table(p, live, live->view, room);
+        put_table(p, live, live->view, lines);
     } else if (live->lines >= MIN_SPLIT && symbols) {
-        put_table(p, live, LIVE_REGISTERS, room - room / 3);
+        put_table(p, live, LIVE_REGISTERS, lines - lines / 3);
         /* What the registers leave is the symbols'. */
         put_table(p, live, LIVE_SYMBOLS, live->lines - p->line);
     } else {
-        put_table(p, live, LIVE_REGISTERS, room);
+        put_table(p, live, LIVE_REGISTERS, lines);
     }
 }
 

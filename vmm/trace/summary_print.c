@@ -230,18 +230,10 @@ static void print_symbols(const struct report *r, const struct summary_symbol **
 
 /* --- what is known besides ---------------------------------------------------------------------- */
 
-static const struct trace_stat *find_stat(const struct report *r, const char *name)
-{
-    for (unsigned i = 0; i < r->footer->stat_count && i < TRACE_STATS_MAX; i++)
-        if (strcmp(r->footer->stat[i].name, name) == 0)
-            return &r->footer->stat[i];
-    return NULL;
-}
-
 /* Of each vCPU's wall time, all together. Idle is hlt that sleeps in the kernel. */
 static void print_split(const struct report *r)
 {
-    const struct trace_stat *halted = find_stat(r, "halt_wait_ns");
+    const struct trace_stat *halted = trace_find_stat(r->footer, "halt_wait_ns");
     unsigned vcpus = r->header->vcpus ? r->header->vcpus : 1;
     double wall = (double)(r->footer->wall_ns ? r->footer->wall_ns : 1) * vcpus / 100;
     double guest = (double)r->all->guest.sum, vmm = (double)r->all->vmm.sum, idle = 0;
@@ -279,7 +271,7 @@ static void print_stats(const struct report *r)
     fprintf(r->out, "\n%sKVM's own count%s, where kvmlens saw %" PRIu64 ":\n", style(r, BOLD),
             style(r, PLAIN), r->footer->exits);
     for (unsigned i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-        const struct trace_stat *stat = find_stat(r, names[i]);
+        const struct trace_stat *stat = trace_find_stat(r->footer, names[i]);
         if (!stat || (stat->value == 0 && i > 2))
             continue;
         if (column == 4) {

@@ -39,11 +39,6 @@ static int summary_end(struct trace_sink *base, const struct trace_footer *foote
         return -ENOMEM;
     trace_buffer_add(&sink->out, text, len);
     free(text);
-    if (footer->dropped > 0)
-        trace_buffer_print(&sink->out,
-                           "(%" PRIu64 " records are missing: they came faster than they could be "
-                           "counted)\n",
-                           footer->dropped);
     return trace_buffer_flush(&sink->out);
 }
 

@@ -95,7 +95,7 @@ static bool printable(uint8_t byte)
     return byte >= 0x20 && byte < 0x7f;
 }
 
-/* The value of a single access, and the characters it stands for. */
+/* The value of a single access, and the characters it stands for, or the queue. */
 static void format_value(char *out, size_t size, const struct trace_event *event)
 {
     uint64_t value = 0;
@@ -108,7 +108,9 @@ static void format_value(char *out, size_t size, const struct trace_event *event
     int len = snprintf(out, size, "0x%0*llx", 2 * event->size, (unsigned long long)value);
     char *tail = out + len;
     size -= (size_t)len;
-    if (text) {
+    if (event->reg && strcmp(event->reg, "QueueNotify") == 0) {
+        snprintf(tail, size, " queue %llu", (unsigned long long)value);
+    } else if (text) {
         snprintf(tail, size, " \"%.4s\"", (const char *)event->data);
     } else if (event->size == 1) {
         static const char controls[] = "\b\t\n\r", letters[] = "btnr";
@@ -235,6 +237,9 @@ static void put_note(struct line *line, const struct trace_item *item)
         put_column(line, DIM, 18, item->kind);
         put(line, "  %s%s%s", line->colour ? DIM : "", event->text ? event->text : "",
             line->colour ? PLAIN : "");
+        if (event->device)
+            put(line, "  %s%s%s", event->device, event->reg ? " " : "",
+                event->reg ? event->reg : "");
         if (item->symbol)
             put(line, "  %s+0x%" PRIx64, item->symbol, item->symbol_offset);
         return;
@@ -318,6 +323,7 @@ void trace_print_event(FILE *out, bool colour, const struct trace_event *event,
 struct text_sink {
     struct trace_sink sink;
     bool colour;
+    bool exits; /* it is about those, not about the ioctls of -trace setup */
     struct trace_buffer out;
 };
 
@@ -335,12 +341,27 @@ static int text_item(struct trace_sink *sink, const struct trace_item *item)
     struct text_sink *text = (struct text_sink *)sink;
     char line[TRACE_LINE_MAX];
 
+    text->exits = text->exits || item->event->kind != VM_EXIT_NOTE;
     return trace_buffer_add(&text->out, line, trace_format_item(line, text->colour, item));
 }
 
 static int text_flush(struct trace_sink *sink)
 {
     return trace_buffer_flush(&((struct text_sink *)sink)->out);
+}
+
+/* What there was in all, whether or not it has a line. */
+static void put_totals(struct text_sink *text, const struct trace_footer *footer)
+{
+    const struct trace_stat *kvm = trace_find_stat(footer, "exits");
+
+    trace_buffer_print(&text->out, "(%" PRIu64 " exit%s came to kvmlens", footer->exits,
+                       footer->exits == 1 ? "" : "s");
+    if (kvm)
+        trace_buffer_print(&text->out, "; KVM counted %" PRIu64 " in all", kvm->value);
+    trace_buffer_print(&text->out, "; %" PRIu64 " record%s dropped%s)\n", footer->dropped,
+                       footer->dropped == 1 ? "" : "s",
+                       footer->dropped > 0 ? ": they came faster than they could be written" : "");
 }
 
 static int text_end(struct trace_sink *sink, const struct trace_footer *footer)
@@ -350,11 +371,8 @@ static int text_end(struct trace_sink *sink, const struct trace_footer *footer)
     if (footer->filtered > 0)
         trace_buffer_print(&text->out, "(%" PRIu64 " more did not pass the filter)\n",
                            footer->filtered);
-    if (footer->dropped > 0)
-        trace_buffer_print(&text->out,
-                           "(%" PRIu64 " records are missing: they came faster than they could "
-                           "be written)\n",
-                           footer->dropped);
+    if (text->exits || footer->dropped > 0)
+        put_totals(text, footer);
     return trace_buffer_flush(&text->out);
 }
 

@@ -57,6 +57,9 @@ struct trace {
     struct output output[TRACE_MAX];
 };
 
+/* Records that all rings together had no room for, so far. */
+uint64_t trace_dropped(struct trace *trace);
+
 /* --- writer.c --- */
 
 /* The body of the writer's thread. */

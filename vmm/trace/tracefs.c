@@ -183,7 +183,7 @@ static int enable(struct tracefs *fs, struct error *err)
         "or was built without tracing");
 }
 
-int tracefs_open(struct tracefs **out, struct error *err)
+int tracefs_open(struct tracefs **out, struct tracefs_devices devices, struct error *err)
 {
     struct tracefs *fs = calloc(1, sizeof(*fs));
 
@@ -193,6 +193,7 @@ int tracefs_open(struct tracefs **out, struct error *err)
     fs->source = (struct trace_source){
         .peek = tracefs_peek, .release = tracefs_release, .vcpu_starts = tracefs_vcpu_starts};
     fs->lock_fd = fs->marker_fd = -1;
+    fs->devices = devices;
     if (tracefs_load(&fs->call, err) < 0) {
         free(fs);
         return -1;

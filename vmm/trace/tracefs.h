@@ -10,10 +10,16 @@
 
 struct tracefs;
 
+/* Which devices KVM has in the kernel: accesses to them are named. */
+struct tracefs_devices {
+    bool irqchip; /* PIC, I/O APIC, local APICs */
+    bool pit;
+};
+
 /* Makes a private instance of the kernel's tracing, which records the events of the calling thread
  * and of all threads that it starts from now on. What a run that was killed has left is removed.
  * -1 with *err saying what is missing, and how to get it. */
-int tracefs_open(struct tracefs **fs, struct error *err);
+int tracefs_open(struct tracefs **fs, struct tracefs_devices devices, struct error *err);
 
 /* Its events, borrowed. */
 struct trace_source *tracefs_source(struct tracefs *fs);

@@ -70,6 +70,8 @@ struct event_type {
     struct tep_event *event;
     bool marker; /* what a thread wrote to trace_marker */
     struct tep_format_field *rip, *vcpu;
+    enum vm_exit_kind access;      /* VM_EXIT_PIO, VM_EXIT_MMIO; else: none */
+    struct tep_format_field *addr; /* of an access */
 };
 
 #define EVENT_TYPES 128
@@ -77,6 +79,7 @@ struct event_type {
 struct tracefs {
     struct trace_source source; /* first member */
     struct tracefs_functions call;
+    struct tracefs_devices devices;
     char name[32]; /* of the instance */
     int lock_fd;   /* its folder, locked while this process lives */
     struct tracefs_instance *instance;

@@ -5,6 +5,7 @@
  * in one, each event is a time stamp and a record (the kernel's Documentation/trace/
  * ring-buffer-design.rst), whose fields events/kvm/NAME/format tells.
  */
+#include "irqchip.h"
 #include "tracefs_internal.h"
 
 #include <errno.h>
@@ -94,6 +95,11 @@ static const struct event_type *type_of(struct tracefs *fs, struct tep_record *r
     type->rip = call->tep_find_field(type->event, "guest_rip");
     if (!type->rip)
         type->rip = call->tep_find_field(type->event, "rip");
+    bool pio = strcmp(type->event->name, "kvm_pio") == 0;
+    if (pio || strcmp(type->event->name, "kvm_mmio") == 0) {
+        type->access = pio ? VM_EXIT_PIO : VM_EXIT_MMIO;
+        type->addr = call->tep_find_field(type->event, pio ? "port" : "gpa");
+    }
     return type;
 }
 
@@ -119,6 +125,21 @@ static unsigned vcpu_of(struct tracefs *fs, const struct event_type *type,
         index < SMP_MAX)
         return (unsigned)index;
     return TRACE_NO_VCPU;
+}
+
+/* The device and register of an access that KVM answers itself. */
+static void name_device(struct tracefs *fs, const struct event_type *type,
+                        struct tep_record *record)
+{
+    struct trace_event *event = &fs->event;
+    unsigned long long addr;
+
+    if (!type->addr || !fs->devices.irqchip ||
+        fs->call.tep_read_number_field(type->addr, record->data, &addr) != 0)
+        return;
+    irqchip_name(type->access, addr, &event->device, &event->reg);
+    if (event->device && !fs->devices.pit && strcmp(event->device, "PIT") == 0)
+        event->device = event->reg = NULL;
 }
 
 static void print(struct tracefs *fs, struct tep_record *record)
@@ -177,6 +198,7 @@ static bool make_event(struct tracefs *fs, struct cpu_buffer *cpu, uint64_t zero
         fs->event.rip = rip;
     fs->event.raw_name = type->event->name;
     fs->event.vcpu = vcpu_of(fs, type, &record);
+    name_device(fs, type, &record);
     return true;
 }
 

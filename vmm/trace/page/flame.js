@@ -95,7 +95,7 @@ class CodeView {
     }
 
     restColumn(rest, all) {
-        const column = make("div.column", make("span.cell.rest", { title: `${rest.symbols} symbols: ${this.amount(rest)}` }, "…"));
+        const column = make("div.column", make("span.cell.rest", { title: `${rest.symbols} symbols: ${this.amount(rest)}` }, rest[this.measure] / all > 0.02 ? "…" : "\u00a0"));
         column.style.flexGrow = Math.max(rest[this.measure] / all, FLAME_LEAST);
         return column;
     }

@@ -1,12 +1,13 @@
 /*
- * format.js: numbers and elements as text.  Times have three digits at most, and none finer than
- * what reading the clock costs.
+ * format.js: numbers and elements as text.  Times have three digits at most, and none finer than the
+ * power of ten of what measuring costs; what is shorter than that cost is not told apart.
  */
 
 const GPR = ["RAX", "RCX", "RDX", "RBX", "RSP", "RBP", "RSI", "RDI",
     "R8", "R9", "R10", "R11", "R12", "R13", "R14", "R15", "RFLAGS"];
 
-let clockStep = 1; /* ns: the finest digit that is shown; page.js sets it */
+let clockCost = 0; /* ns: what measuring costs, an exit; page.js sets both */
+let clockStep = 1; /* ns: the finest digit that is shown */
 
 function hex(value, digits = 1) {
     return "0x" + value.toString(16).padStart(digits, "0");
@@ -20,12 +21,12 @@ function grouped(value) {
 /* A duration in ns: number and unit. */
 function durationParts(ns) {
     const [scale, unit] = ns < 1e3 - clockStep / 2 ? [1, "ns"] : ns < 999.5e3 ? [1e3, "µs"] : ns < 999.5e6 ? [1e6, "ms"] : [1e9, "s"];
-    if (ns > 0 && ns < clockStep)
-        return [`<${clockStep}`, "ns"];
-    const value = ns / scale, whole = value === 0 ? 1 : Math.floor(Math.log10(value)) + 1;
+    if (ns > 0 && ns < clockCost)
+        return [`<${clockCost}`, "ns"];
+    const value = Number((ns / scale).toPrecision(3)), whole = value < 1 ? 1 : Math.floor(Math.log10(value)) + 1;
     const finest = Math.max(0, Math.round(Math.log10(scale / clockStep)));
     const digits = Math.max(0, Math.min(3 - whole, finest));
-    const rounded = scale === 1 ? Math.round(value / clockStep) * clockStep : value;
+    const rounded = scale === 1 ? Math.round(ns / clockStep) * clockStep : value;
     return [rounded.toFixed(digits), unit];
 }
 
@@ -64,6 +65,8 @@ function dataText(trace, i, limit = 8) {
     let value = 0n;
     for (let b = bytes.length - 1; b >= 0; b--)
         value = (value << 8n) | BigInt(bytes[b]);
+    if (trace.text(whats.reg[what]) === "QueueNotify")
+        return `${hex(value, 2 * size)} queue ${value}`;
     const controls = { 8: "\\b", 9: "\\t", 10: "\\n", 13: "\\r" };
     const control = size === 1 ? controls[bytes[0]] : undefined;
     const readable = (size === 1 || size === 4) && !letters.includes(".");

@@ -145,7 +145,7 @@ function showAbout(page) {
         row("began", header.started_ms > 0 ? new Date(header.started_ms).toISOString().replace("T", " ").replace(/\.\d+Z/, " UTC") : ""),
         row("lasted", footer ? `${moment(footer.wall_ns)} ms` : ""),
         row("ended", footer ? `${text(footer.end) || "–"}, exit status ${footer.status}` : "no end: the run was killed, or the file was cut short"),
-        row("measuring", header.clock_ns > 0 ? `costs ${header.clock_ns} ns an exit, which is part of the times; no finer digit is shown than ${clockStep} ns` : ""));
+        row("measuring", header.clock_ns > 0 ? `costs ${clockCost} ns an exit, which is part of the times: what is shorter is not told apart, and no digit is finer than ${clockStep} ns` : ""));
     const stat = (wanted) => grouped((footer?.stats ?? []).find(([name]) => text(name) === wanted)?.[1] ?? "");
     const lost = make("dl.facts-of", row("exits shown", grouped(exits)),
         row("exits that kvmlens handled", footer ? grouped(footer.exits) : ""), row("exits that KVM counted", stat("exits")), row("dropped", footer ? grouped(footer.dropped) : ""),

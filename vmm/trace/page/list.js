@@ -82,18 +82,19 @@ class ListView {
     row(row) {
         const { trace } = this.page, i = this.view[row], group = trace.groupOf(i), place = trace.place[i];
         const exit = trace.isExit(i), file = trace.text(trace.places.file[place]), remark = trace.text(trace.remark[i]);
-        const kernel = group.family === KERNEL;
+        const nameless = group.family === KERNEL && !group.target, code = group.family === NOTE ? "" : trace.codeOf(i);
         const vcpu = trace.vcpu[i] === NO_VCPU ? "–" : trace.vcpu[i];
         const source = [file && `${file.split("/").pop()}:${trace.places.line[place]}`, trace.text(trace.places.insn[place])];
         return make("div.row", { role: "option", id: `row-${row}`, "data-row": row, "data-event": i,
             "aria-selected": String(i === this.page.chosen), "aria-posinset": row + 1, "aria-setsize": this.view.length },
         make("span.c0", moment(trace.exitAt(i))), make("span.c1", vcpu),
-        make(`span.c2${kernel ? ".span2" : ""}`, make(`span.swatch.f${group.family}`), group.kind),
-        kernel ? "" : make(`span.c3${group.target === "nobody" ? ".bad" : ""}`, group.target),
-        make(`span.c4${exit ? "" : ".span3"}`, dataText(trace, i, 4)),
-        exit ? [timeCell(trace.guest[i], "span.c5"), timeCell(trace.vmm[i], "span.c6")] : "",
-        make("span.c7", group.family === NOTE ? "" : trace.codeOf(i)),
-        make("span.c8", remark ? make("em", remark) : source.filter(Boolean).join("  ")));
+        make(`span.c2${nameless ? ".span2" : ""}`, make(`span.swatch.f${group.family}`), group.kind),
+        nameless ? "" : make(`span.c3${group.target === "nobody" ? ".bad" : ""}`, group.target),
+        !exit && !code ? make("span.said", remark ? make("em", remark) : trace.text(trace.textOf[i])) : [
+            make(`span.c4${exit ? "" : ".span3"}`, dataText(trace, i, 4)),
+            exit ? [timeCell(trace.guest[i], "span.c5"), timeCell(trace.vmm[i], "span.c6")] : [],
+            make("span.c7", code),
+            make("span.c8", remark ? make("em", remark) : source.filter(Boolean).join("  "))].flat());
     }
 
     key(event) {

@@ -19,7 +19,8 @@ class Page {
     constructor() {
         this.trace = new Trace(document);
         const { header, footer } = this.trace;
-        clockStep = header.clock_ns > 0 ? 10 ** Math.floor(Math.log10(header.clock_ns)) : 1;
+        clockCost = header.clock_ns > 0 ? header.clock_ns : 0;
+        clockStep = clockCost > 0 ? 10 ** Math.floor(Math.log10(clockCost)) : 1;
         this.wall = footer?.wall_ns || this.trace.end;
         this.idle = (footer?.stats ?? []).find(([name]) => this.trace.text(name) === "halt_wait_ns")?.[1] ?? 0;
         this.vcpusSeen = new Set(this.trace.vcpu).size - (this.trace.vcpu.includes(NO_VCPU) ? 1 : 0);

@@ -141,8 +141,9 @@ class TimelinePainter {
         const { context, colours } = this, { trace } = this.timeline, below = top + ROW[track.kind] - strip;
         context.font = "11px ui-monospace, SFMono-Regular, Menlo, Consolas, monospace";
         for (let k = first; k < last; k++) {
-            const i = track.events[k], group = trace.groupOf(i), x = this.xOf(track.at[k]);
-            const wide = Math.max(2, trace.vmm[i] / this.nsPerPixel);
+            /* Whole pixels: half ones would have half the colour. */
+            const i = track.events[k], group = trace.groupOf(i), x = Math.round(this.xOf(track.at[k]));
+            const wide = Math.max(2, Math.round(trace.vmm[i] / this.nsPerPixel));
             context.fillStyle = colours.family[group.family];
             context.fillRect(x, top, wide, row);
             if (strip) {

@@ -166,11 +166,12 @@ class CostView {
     }
 
     choice() {
-        const radio = (value, label) => make("label.check",
+        const radio = (value, sides, label) => make("label.check",
             make("input", { type: "radio", name: "side", value, checked: this.side === value,
-                onchange: () => { this.side = value; this.show(this.page.view); this.panel.querySelector(":checked").focus(); } }), label);
-        return make("fieldset.choice", make("legend", "How often an exit cost how much"), radio("both", "guest+KVM and VMM"),
-            radio("guest", "guest+KVM"), radio("vmm", "VMM"));
+                onchange: () => { this.side = value; this.show(this.page.view); this.panel.querySelector(":checked").focus(); } }),
+            sides.map((side) => make(`span.swatch.${side}`)), label);
+        return make("fieldset.choice", make("legend", "How often an exit cost how much"), radio("both", ["guest", "vmm"], "guest+KVM and VMM"),
+            radio("guest", ["guest"], "guest+KVM"), radio("vmm", ["vmm"], "VMM"));
     }
 
     share(ns) {
@@ -201,7 +202,7 @@ class CostView {
         return make("div.histogram", { role: "img", "aria-label": `${group.label}: ${says.join("; ")}` },
             make("span.name", make("button.link", { type: "button", onclick: () => this.page.only(group), title: group.label },
                 make(`span.swatch.f${group.family}`), make("span.kind", group.kind), group.target), make("span.number", grouped(entry.count))),
-            make("div.plot", { title: says.join("\n") }, bars));
+            make("div.plot", { title: says.join("\n"), style: `--decades: ${high - low}` }, bars));
     }
 
     /* Heights are logarithmic too, so that one exit among a million can be seen. */
