@@ -4,7 +4,6 @@ import os
 import shlex
 
 import stats
-import table
 
 HERE = os.path.dirname(os.path.realpath(__file__))
 LOOK = os.path.join(os.path.dirname(os.path.dirname(HERE)), "vmm/trace/page/page.css")
@@ -84,7 +83,7 @@ def tables(report):
     for group in report["groups"]:
         yield f'<section><h2>{esc(group["title"])}</h2>'
         if group["note"]:
-            yield f'<p class="bad">{esc(group["note"])}</p>'
+            yield f'<p class="note">{esc(group["note"])}</p>'
         yield '<div class="scroll"><table class="grid compared"><thead><tr><th class="text"></th>'
         for i, name in enumerate(names):
             yield f'<th>{esc(name)}</th>' + (f'<th class="ratio">× {esc(names[0])}</th>' if i else "")

@@ -18,6 +18,7 @@ class Instruments:
         self.launcher, self.limit_s = launcher, limit_s
         self.trouble = None  # why there are no trace events
         self._stack = contextlib.ExitStack()
+        self._phases = self._counts = self._tally = None
         self._ioctls = tracefs.kvm_ioctls()
 
     def __enter__(self):

@@ -120,6 +120,8 @@ def groups(measured, trouble, marks, lines_of_code):
     lost = sum(_at(kind, "lost")(found) or 0 for rounds in measured.values() for found in rounds
                for kind in (PHASES, COUNTS))
     note = trouble or (f"{lost} trace events were lost: these counts are too low" if lost else None)
+    software = None if _names(measured, "kernel") or not _names(measured, "userspace") else \
+        "This KVM tells of no exits to the kernel (kvm_exit): its backend is a software one, which emulates the guest."
     times = TIMES[:3] + _marks(measured, marks) + TIMES[3:]
     exits = _counted(measured, "userspace", "exits to userspace") + \
         _counted(measured, "kernel", "exits to the kernel") + \
@@ -129,7 +131,7 @@ def groups(measured, trouble, marks, lines_of_code):
         [Row("before_run", "before the first KVM_RUN", "", _before_run, True)] + \
         _counted(measured, "ioctls", "KVM ioctls", TOP)
     found = [Group("Time from exec", times, trouble), Group("Cost", COSTS, None),
-             Group("System calls", calls, note), Group("Exits and interrupts", exits, note)]
+             Group("System calls", calls, note), Group("Exits and interrupts", exits, note or software)]
     made = [Group(group.title, [line for line in (evaluate(row, measured) for row in group.rows) if line], group.note)
             for group in found]
     code = Line("code", "lines of code (C and headers)", "", True, [[lines_of_code.get(title)] for title in measured],

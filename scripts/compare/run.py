@@ -21,7 +21,8 @@ class Launcher:
         self.folder = folder
         self.program = os.path.join(folder, "launch")
         source = os.path.join(HERE, "launch.c")
-        command = [os.environ.get("CC", "gcc"), "-std=gnu17", "-O2", "-static", "-D_GNU_SOURCE", "-o", self.program, source]
+        command = [os.environ.get("CC", "gcc"), "-std=gnu17", "-O2", "-static", "-D_GNU_SOURCE", "-o", self.program,
+                   source]
         try:
             subprocess.run(command, stderr=subprocess.PIPE, encoding="utf-8", check=True)
         except (OSError, subprocess.CalledProcessError) as error:
@@ -35,7 +36,7 @@ class Launcher:
             ours, theirs = socket.socketpair()
             command = [self.program, str(theirs.fileno()), str(int(watch)), str(int(limit_s * 1000)), output, errors,
                        *words]
-            with subprocess.Popen(command, pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL) as process, ours:
+            with ours, subprocess.Popen(command, pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL) as process:
                 theirs.close()
                 try:
                     facts = self._converse(ours, started, exiting)

@@ -73,7 +73,7 @@ def text(report, style, why=True):
         yield ""
         yield style.bold(f"{group['title']:{title}}  {columns(report['measured'], ['ratio'] * len(ratios))}")
         if group["note"]:
-            yield style.bad(f"  {group['note']}")
+            yield style.dim(f"  {group['note']}")
         for row in group["rows"]:
             yield f"{title_of(row):{title}}  {columns(row['cells'], row['ratios'])}"
             if why and row["reason"] and len(report["measured"]) > 1:

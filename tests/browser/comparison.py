@@ -25,8 +25,8 @@ def compared(name):
         raise harness.Skip(harness.kvm_trouble())
     if not os.path.exists(f"{path}.json"):
         command = ["scripts/compare-qemu", "--pairs", "2", "--accel", "kvm,tcg", "--html", f"{path}.html", "--json",
-                   f"{path}.json", "--", "-M", "microvm", "-nographic", "-no-reboot", "-kernel", harness.KERNEL, "-append",
-                   "run=poweroff", "-vnc", ":87", "-name", "it's"]
+                   f"{path}.json", "--", "-M", "microvm", "-nographic", "-no-reboot", "-kernel", harness.KERNEL,
+                   "-append", "run=poweroff", "-vnc", ":87", "-name", "it's"]
         ended = harness.run(command, timeout=120)
         expect(ended.status == 0, "expected a comparison", ended)
     with open(f"{path}.json", encoding="utf-8") as file:
