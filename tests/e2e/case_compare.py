@@ -253,6 +253,14 @@ def missing(_):
     expect(report["measured"] == ["kvmlens"] and medians(report, "end")[0] > 0, "expected kvmlens's figures", ended)
 
 
+@case("compare", "kvmlens is missing", asan=False)
+def not_built(_):
+    ended, _report = compare("--kvmlens", "/no/such/kvmlens")
+    expect_status(ended, MISSING)
+    expect(ended.err.count("\n") == 1, "expected one line", ended)
+    expect_text(ended.err, "/no/such/kvmlens: No such file.*make", ended)
+
+
 @case("compare", "another VMM, by an adapter", asan=False)
 def adapter(_):
     need_qemu()
