@@ -70,7 +70,7 @@ check-kvm: all | build/.setup-test
 check-qemu: all | build/.setup-test
 	tests/run qemu qemu-kvm
 
-#: make check-nested  the guests, QEMU and the command line on the KVM of an emulated AMD processor
+#: make check-nested  the guests and the command line on the KVM of an emulated AMD processor
 check-nested: all | build/.setup-test build/.setup-nested
 	tests/run with-kvm nested
 

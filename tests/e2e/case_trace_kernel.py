@@ -114,6 +114,11 @@ def footer_of(binary, folder, append):
 @case("kvm", "trace: an instance that a killed run left is removed")
 def killed(binary):
     need_tracefs()
+
+    def another_run():
+        expect_status(boot(binary, kernel="build/guest/lessons/hello.elf", options=("-trace", "kernel,file=/dev/null")),
+                      POWEROFF)
+
     command = guest_command(binary, append="", options=("-trace", "kernel,file=/dev/null"), machine=",timeout=20")
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL,
                           stderr=subprocess.DEVNULL) as running:
@@ -122,12 +127,12 @@ def killed(binary):
             time.sleep(0.01)
         expect(len(instances(running.pid)) == 1, "expected an instance of the running guest")
         # Another run leaves it alone.
-        expect_status(boot(binary, "run=poweroff", options=("-trace", "kernel,file=/dev/null")), POWEROFF)
+        another_run()
         expect(len(instances(running.pid)) == 1, "expected that the running guest keeps its instance")
         running.send_signal(signal.SIGKILL)
         running.wait()
     expect(len(instances(running.pid)) == 1, "expected an instance that nobody removed")
-    expect_status(boot(binary, "run=poweroff", options=("-trace", "kernel,file=/dev/null")), POWEROFF)
+    another_run()
     expect(not instances(running.pid), "expected the next run to remove it")
 
 
