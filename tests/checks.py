@@ -12,6 +12,7 @@ from harness import Result
 C_FILES = ("include/*.h", "vmm/*.[ch]", "vmm/*/*.[ch]", "guest/*.[ch]", "guest/*/*.[ch]",
            "tests/*/*.[ch]", "scripts/*/*.[ch]")
 FILE_LINES, FUNCTION_LINES = 500, 60
+COVERAGE_PERCENT = 85
 # The guest's virtio is to be read in one sitting: its core, and a driver.
 GUEST_LINES = {"guest/virtio.c": 249,
                **{f"guest/{driver}.c": 149 for driver in ("balloon", "blk", "console", "net", "rng")}}

@@ -103,13 +103,15 @@ static int start_thread(struct disk *disk)
 }
 
 /* A thread for what is pending: one that rests, or a new one; if there can be none, those that
- * work will come to it. */
-static void summon(struct disk *disk)
+ * work will come to it. True: one that rests is to be woken, once the lock is free: it would wait
+ * for the lock at once. */
+static bool summon(struct disk *disk)
 {
     if (disk->pool.idle > 0)
-        pthread_cond_signal(&disk->pool.work);
-    else if (disk->pool.threads < DISK_THREADS)
+        return true;
+    if (disk->pool.threads < DISK_THREADS)
         start_thread(disk);
+    return false;
 }
 
 static void *work(void *opaque)
@@ -130,9 +132,12 @@ static void *work(void *opaque)
         struct block_request *request = take_first(&pool->pending);
 
         pool->busy++;
-        if (pool->pending.first)
-            summon(disk);
+
+        bool wake = pool->pending.first && summon(disk);
+
         pthread_mutex_unlock(&pool->lock);
+        if (wake)
+            pthread_cond_signal(&pool->work);
 
         uint64_t begun = now_ns();
 
@@ -187,8 +192,12 @@ static void submit(void *opaque, struct block_request *list)
         append(&pool->pending, list);
         list = next;
     }
-    summon(disk);
+
+    bool wake = summon(disk);
+
     pthread_mutex_unlock(&pool->lock);
+    if (wake)
+        pthread_cond_signal(&pool->work);
 }
 
 static void drain(void *opaque)
