@@ -156,7 +156,7 @@ def cost(binary):
     expect(found == wanted, f"{TABLE} says: {wanted}; found {exit_cost:.0f} instructions", ended)
 
 
-@case("cli", "backend: every row of the table is tried", asan=False)
+@case("cli", "backend: every row of the table is tried", asan=False, nested=False)
 def complete(_binary):
     tested = {*GUESTS, *(("long", name) for name in (*ACCESSES, TRIPLE_FAULT, COST))}
     expect(tested == set(table()), f"{TABLE} and the tests differ in {tested ^ set(table())}")

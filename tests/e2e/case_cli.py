@@ -204,7 +204,7 @@ def plain_make(*words):
     return run(["make", "--no-print-directory", *words], env=env, timeout=120)
 
 
-@case("cli", "a second make does nothing; install and uninstall", asan=False)
+@case("cli", "a second make does nothing; install and uninstall", asan=False, nested=False)
 def install(_binary):
     ended = plain_make("all")
     expect_status(ended, 0)

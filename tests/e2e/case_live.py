@@ -53,7 +53,7 @@ class View(Terminal):
         expect(self.all.rfind(LEAVE) > self.all.rfind(ENTER), f"expected the screen as it was\n{self.all[-300:]!r}")
 
 
-@case("kvm", "live: figures, keys, and out by q while the guest goes on")
+@case("kvm", "live: figures, keys, and out by q while the guest goes on", nested=False)
 def keys(binary):
     with View(binary, BUSY) as view:
         frame = view.frame_with(r"^post POST code, out +\d[\d.]*k? +\d+\.\d%")
@@ -90,7 +90,7 @@ def keys(binary):
         view.was_left()
 
 
-@case("kvm", "live: never larger than the window")
+@case("kvm", "live: never larger than the window", nested=False)
 def window(binary):
     with View(binary, BUSY) as view:
         for lines, columns in ((24, 120), (10, 40), (2, 9), (1, 1), (60, 200)):
@@ -106,7 +106,7 @@ def window(binary):
         view.was_left()
 
 
-@case("kvm", "live: the guest has the terminal's keys")
+@case("kvm", "live: the guest has the terminal's keys", nested=False)
 def no_keys(binary):
     with View(binary, "", serial="mon:stdio") as view:
         view.frame_with(r"^no keys: .*-serial null")
@@ -115,8 +115,8 @@ def no_keys(binary):
         view.was_left()
 
 
-@case("kvm", "live: out by power-off", append="run=bench+100000,poweroff", status=POWEROFF)
-@case("kvm", "live: out by a crash of the guest", append="run=bench+50000,fault+triple", status=CRASH, after="Likely cause")
+@case("kvm", "live: out by power-off", append="run=bench+100000,poweroff", status=POWEROFF, nested=False)
+@case("kvm", "live: out by a crash of the guest", append="run=bench+50000,fault+triple", status=CRASH, after="Likely cause", nested=False)
 def ends(binary, append, status, after=""):
     with View(binary, append) as view:
         view.frame_with("exits/s")
@@ -125,8 +125,8 @@ def ends(binary, append, status, after=""):
         expect(after in view.all[view.all.rfind(LEAVE):], f"expected {after!r} on the screen that stays")
 
 
-@case("kvm", "live: out by a signal", number=signal.SIGTERM, status=SIGNAL)
-@case("kvm", "live: out by a crash of kvmlens", asan=False, number=signal.SIGSEGV, status=-signal.SIGSEGV)
+@case("kvm", "live: out by a signal", number=signal.SIGTERM, status=SIGNAL, nested=False)
+@case("kvm", "live: out by a crash of kvmlens", asan=False, number=signal.SIGSEGV, status=-signal.SIGSEGV, nested=False)
 def signals(binary, number, status):
     with View(binary, BUSY) as view:
         view.frame_with("exits/s")
@@ -135,7 +135,7 @@ def signals(binary, number, status):
         view.was_left()
 
 
-@case("kvm", "live: stopped and continued")
+@case("kvm", "live: stopped and continued", nested=False)
 def stopped(binary):
     with View(binary, BUSY) as view:
         view.frame_with("exits/s")
@@ -150,7 +150,7 @@ def stopped(binary):
         expect(view.all.count(LEAVE) == 2, "expected the screen as it was")
 
 
-@case("kvm", "live: nothing on the screen from the background")
+@case("kvm", "live: nothing on the screen from the background", nested=False)
 def background(binary):
     command = f"{binary} -serial null -kernel {KERNEL} -append run=bench+60000,poweroff -trace live"
     with Terminal(["bash", "-c", f"set -m; {command} & wait $!; echo status $?"]) as terminal:
@@ -158,7 +158,7 @@ def background(binary):
         expect("status 0" in terminal.seen and "\x1b" not in terminal.seen, terminal.seen)
 
 
-@case("kvm", "live: a guest that cannot start says so on the screen that stays")
+@case("kvm", "live: a guest that cannot start says so on the screen that stays", nested=False)
 def no_guest(binary):
     with View(binary, "", "-initrd", "/no/such/file") as view:
         view.ends(66)

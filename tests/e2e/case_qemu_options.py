@@ -73,7 +73,7 @@ def the_help_of_qemu(binary):
     expect(not unknown, f"expected these options of QEMU's in the list (vmm/options_absent.c): {unknown}")
 
 
-@case("cli", "each listed option is QEMU's, with or without an argument as there", asan=False)
+@case("cli", "each listed option is QEMU's, with or without an argument as there", asan=False, nested=False)
 def the_arguments_of_qemu(binary):
     need_qemu()
     options = listed(binary)

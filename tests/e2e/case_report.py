@@ -35,7 +35,7 @@ def traced(binary, folder, append="run=zoo,poweroff", options=()):
         return path, [json.loads(line) for line in file]
 
 
-@case("kvm", "report: jsonl of every animal of the zoo")
+@case("kvm", "report: jsonl of every animal of the zoo", nested=False)
 def zoo(binary):
     """Every line is an object; the footer counts the lines; the same lines come back as text and summary."""
     with scratch() as folder:
@@ -61,7 +61,7 @@ def zoo(binary):
             expect(run([binary, "report", path]).out == file.read(), "expected the summary of the running trace")
 
 
-@case("kvm", "report: of a run that was killed")
+@case("kvm", "report: of a run that was killed", nested=False)
 def killed(binary):
     """What was written until then is read; one line says that the end is missing."""
     with scratch() as folder:
@@ -114,7 +114,7 @@ def check_chrome(path):
     return events, check_slices(events)
 
 
-@case("kvm", "report: Trace Event Format")
+@case("kvm", "report: Trace Event Format", nested=False)
 def chrome(binary):
     """A track for each vCPU and each device, named; the same file from the running trace and from the report."""
     with scratch() as folder:

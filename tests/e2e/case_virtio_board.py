@@ -167,7 +167,7 @@ def open_files(process):
 def resets(binary):
     """A guest that resets again and again: each time all devices are plugged in anew."""
     with scratch() as folder:
-        command = guest_command(binary, append="run=rng+8,reboot", machine=",timeout=60",
+        command = guest_command(binary, append="run=rng+8,timer+20,reboot", machine=",timeout=60",
                                 options=all_devices(folder))
         command.remove("-no-reboot")
         with subprocess.Popen(command, env=environment(), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,

@@ -146,7 +146,7 @@ def time_limit(_binary):
     ends_in_time(NESTED, 15, "echo begun; sleep 100")
 
 
-@case("kvm", "with-kvm: time limit where /dev/kvm is usable", asan=False)
+@case("kvm", "with-kvm: time limit where /dev/kvm is usable", asan=False, nested=False)
 def time_limit_here(_binary):
     ends_in_time([WITH_KVM], 1, "echo begun; setsid sleep 100 & sleep 100 & sleep 100")
     ends_in_time([WITH_KVM], 1, "trap '' TERM; echo begun; while :; do sleep 0.1; done")
@@ -226,7 +226,7 @@ def part_dies(_binary):
         expect(not processes(mark), f"left running: {processes(mark)}")
 
 
-@case("kvm", "with-kvm: the command just runs where /dev/kvm is usable", asan=False)
+@case("kvm", "with-kvm: the command just runs where /dev/kvm is usable", asan=False, nested=False)
 def here(_binary):
     """Inside a nested machine it is."""
     ended = run([WITH_KVM, "sh", "-c", "cat /proc/sys/kernel/random/boot_id; exit 3"])
@@ -371,7 +371,7 @@ def terminal_interrupt_pipe(_binary):
     interrupted_pipe(NESTED, 3)
 
 
-@case("kvm", "with-kvm: Ctrl-C and signals with a time limit", asan=False)
+@case("kvm", "with-kvm: Ctrl-C and signals with a time limit", asan=False, nested=False)
 def interrupt_here(_binary):
     interrupted_pipe([WITH_KVM, "--timeout", "50"], 3)
     with Terminal([WITH_KVM, "--timeout", "50", "sh", "-c", "test -t 0 && read line && echo got $line; exec sleep 50"]

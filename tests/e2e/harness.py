@@ -17,6 +17,7 @@ import traceback
 
 only = None  # tests/run -k
 part = (0, 1)  # tests/run --part: which of how many
+again = False  # tests/run --again
 bless = False  # tests/run --bless
 
 KERNEL = "build/guest/kernel.elf"
@@ -64,13 +65,18 @@ class Ended:
 _cases = []
 
 
-def case(group, name=None, asan=True, **keywords):
+def case(group, name=None, asan=True, nested=True, **keywords):
     """Adds a function as a case of GROUP; KEYWORDS are handed to it. asan: it is run again with
-    the sanitized binaries."""
+    the sanitized binaries; nested: it is worth another run on another KVM."""
 
     def add(function):
-        label = name or function.__name__.replace("_", "-")
-        _cases.append((group, label, functools.partial(function, **keywords), asan))
+        @functools.wraps(function)
+        def perform(binary):
+            if again and not nested:
+                raise Skip("it asks nothing of KVM, and has run on the host")
+            function(binary, **keywords)
+
+        _cases.append((group, name or function.__name__.replace("_", "-"), perform, asan))
         return function
 
     return add
@@ -134,10 +140,11 @@ def _perform(group_name, name, function, binary):
         return Result(name, "FAIL", traceback.format_exc())
 
 
-def group(wanted, binary=KVMLENS):
-    """Runs the cases of a group, as many at once as there are processors; results in order."""
+def group(wanted, binary=KVMLENS, idle=0):
+    """Runs the cases of a group, as many at once as there are processors, and IDLE more where they
+    wait for the most part; results in order."""
     chosen = [c for c in _load() if c[0] == wanted and (not only or only in c[1])][part[0]::part[1]]
-    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+    with concurrent.futures.ThreadPoolExecutor(os.cpu_count() + idle) as pool:
         jobs = [pool.submit(_perform, wanted, name, function, binary)
                 for _, name, function, asan in chosen if asan or binary not in SANITIZED]
         for job in jobs:

@@ -1,7 +1,7 @@
 """Test groups in the nested machine, which scripts/with-kvm boots: their results passed on.
 
 The machine has one processor, so each of the host's runs a machine of its own with its part of the
-tests; results come as they arrive.
+tests, and there is one more, as many tests wait; results come as they arrive.
 """
 import os
 import queue
@@ -24,11 +24,13 @@ def is_nested():
     return os.environ.get("WITH_KVM") == "nested"
 
 
-def groups(*names):
-    """The results of these groups, run there."""
-    count = max(1, min(4, os.cpu_count()))
+def groups(*names, again=False):
+    """The results of these groups, run there; AGAIN: the host has run them."""
+    count = min(4, os.cpu_count() + 1)
     found = queue.Queue()
-    readers = [threading.Thread(target=_run_part, args=(f"{part}/{count}", names, found.put)) for part in range(count)]
+    options = ["--again"] if again else []
+    readers = [threading.Thread(target=_run_part, args=(["--part", f"{part}/{count}", *options], names, found.put))
+               for part in range(count)]
     for reader in readers:
         reader.start()
     running = count
@@ -40,12 +42,12 @@ def groups(*names):
             yield result
 
 
-def _run_part(part, names, put):
+def _run_part(options, names, put):
     try:
-        for result in _results(part, names):
+        for result in _results(options, names):
             put(result)
     except Exception as error:  # pylint: disable=broad-except
-        put(Result(f"nested machine {part}", "FAIL", repr(error)))
+        put(Result(f"nested machine {options}", "FAIL", repr(error)))
     put(None)
 
 
@@ -56,9 +58,9 @@ def _result(status, rest, labels):
     return Result(name, status, why or "", where=where or BACKEND)
 
 
-def _results(part, names):
+def _results(options, names):
     labels = harness.labels(*names)
-    command = ["scripts/with-kvm", "--nested", "--timeout", str(LIMIT), "tests/run", "--part", part, *names]
+    command = ["scripts/with-kvm", "--nested", "--timeout", str(LIMIT), "tests/run", *options, *names]
     if harness.only:
         command += ["-k", harness.only]
     with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
@@ -78,4 +80,4 @@ def _results(part, names):
         if result:
             yield result
     if not closed or run.returncode not in (0, 1):
-        yield Result(f"nested machine {part}", "FAIL", f"ended early, with status {run.returncode}\n{''.join(tail)}")
+        yield Result(f"nested machine {options}", "FAIL", f"ended early, with status {run.returncode}\n{''.join(tail)}")
