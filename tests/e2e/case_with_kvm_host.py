@@ -3,6 +3,7 @@ import contextlib
 import glob
 import os
 import re
+import shlex
 import shutil
 import signal
 import stat
@@ -11,6 +12,8 @@ import sys
 import threading
 import time
 
+import harness
+import nested
 from case_with_kvm import MOUNTING, NESTED, PATIENCE, WITH_KVM, marked, new_mark, processes
 from harness import Skip, case, environment, expect, expect_status, expect_text, run, scratch
 
@@ -264,3 +267,39 @@ def as_user(_binary):
                         env={"XDG_CACHE_HOME": home, "PATH": f"{home}:{os.environ['PATH']}"})
             expect_status(ended, 125)
             expect_text(ended.err, "needs a user name space, .* sysctl kernel.unprivileged_userns_clone", ended)
+
+
+@case("cli", "tests go on in a new nested machine where one stands still", asan=False, nested=False)
+def goes_on(_binary):
+    """The first try prints a result and stalls; the second gets its name, and prints the other; then both stall."""
+    labels = harness.labels("kvm")[:2]
+    with scratch() as folder:
+        fake = f"{folder}/with-kvm"
+        with open(fake, "w", encoding="utf-8") as file:
+            file.write(f"""#!/bin/sh
+for last; do :; done
+if grep -qxF {shlex.quote(labels[0])} "$last" 2>/dev/null; then
+    echo 'ok    {labels[1]}  [nested svm]'; test -e {folder}/never && exit 124; echo '1 passed, 0 failed, 0 skipped'
+else
+    echo 'ok    {labels[0]}  [nested svm]'; echo 'a last word'; exit 124
+fi
+""")
+        os.chmod(fake, 0o755)
+        real, nested.WITH_KVM = nested.WITH_KVM, fake
+        try:
+            found = [(result.status, result.name) for result in once(nested)]
+            expect([status for status, _ in found] == ["ok", "skip", "ok"] and
+                   [name for status, name in found if status == "ok"] == labels, f"found {found}")
+            with open(f"{folder}/never", "w", encoding="utf-8"):
+                pass
+            found = [(result.status, result.detail) for result in once(nested)]
+            expect([status for status, _ in found] == ["ok", "skip", "ok", "FAIL"], f"found {found}")
+        finally:
+            nested.WITH_KVM = real
+
+
+def once(module):
+    """The results of one part."""
+    results = []
+    module._run_part(["--part", "0/1"], ["kvm"], results.append)  # pylint: disable=protected-access
+    return results[:-1]

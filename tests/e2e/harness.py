@@ -18,6 +18,7 @@ import traceback
 only = None  # tests/run -k
 part = (0, 1)  # tests/run --part: which of how many
 again = False  # tests/run --again
+without = frozenset()  # tests/run --without: GROUP/NAME of what is left out
 bless = False  # tests/run --bless
 
 KERNEL = "build/guest/kernel.elf"
@@ -144,6 +145,7 @@ def group(wanted, binary=KVMLENS, idle=0):
     """Runs the cases of a group, as many at once as there are processors, and IDLE more where they
     wait for the most part; results in order."""
     chosen = [c for c in _load() if c[0] == wanted and (not only or only in c[1])][part[0]::part[1]]
+    chosen = [c for c in chosen if f"{c[0]}/{c[1]}" not in without]
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count() + idle) as pool:
         jobs = [pool.submit(_perform, wanted, name, function, binary)
                 for _, name, function, asan in chosen if asan or binary not in SANITIZED]
