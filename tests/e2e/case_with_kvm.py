@@ -135,7 +135,7 @@ def ends_in_time(command, seconds, script):
     ended = run([*command, "--timeout", str(seconds), "sh", "-c", script], env=marked(mark))
     took = time.monotonic() - start
     expect_status(ended, 124)
-    expect(seconds - 0.1 < took < seconds + 8, f"expected the end after {seconds} s, not after {took:.1f} s", ended)
+    expect(seconds - 0.1 < took < seconds + PATIENCE, f"expected the end after {seconds} s, not after {took:.1f} s", ended)
     expect(ended.out == "begun\n", "expected what the command said", ended)
     expect(ended.err == f"with-kvm: time limit: sh has not ended after {seconds} s\n", "expected one line", ended)
     expect(not processes(mark), f"left running: {processes(mark)}", ended)
