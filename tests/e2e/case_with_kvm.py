@@ -291,7 +291,7 @@ def nested_terminal(script, **keywords):
 @case("with-kvm", "terminal: a window, raw keys, and the mode as it was")
 def terminal_window(_binary):
     script = ('for i in 0 1 2; do test -t $i || echo "not $i"; done; stty size; trap "stty size" WINCH; '
-              'echo ready; while ! read -t 0.2 -r line; do :; done; echo "got <$line>"; stty raw -echo; '
+              'echo ready; while ! read -t 1 -r line; do :; done; echo "got <$line>"; stty raw -echo; '
               'echo; head -c 1 | od -An -tx1; stty sane; exit 5')
     with nested_terminal(script) as terminal:
         terminal.wait_for("booting the nested machine, ")

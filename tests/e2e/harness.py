@@ -141,12 +141,11 @@ def _perform(group_name, name, function, binary):
         return Result(name, "FAIL", traceback.format_exc())
 
 
-def group(wanted, binary=KVMLENS, idle=0):
-    """Runs the cases of a group, as many at once as there are processors, and IDLE more where they
-    wait for the most part; results in order."""
+def group(wanted, binary=KVMLENS):
+    """Runs the cases of a group, as many at once as there are processors; results in order."""
     chosen = [c for c in _load() if c[0] == wanted and (not only or only in c[1])][part[0]::part[1]]
     chosen = [c for c in chosen if f"{c[0]}/{c[1]}" not in without]
-    with concurrent.futures.ThreadPoolExecutor(os.cpu_count() + idle) as pool:
+    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
         jobs = [pool.submit(_perform, wanted, name, function, binary)
                 for _, name, function, asan in chosen if asan or binary not in SANITIZED]
         for job in jobs:
