@@ -15,6 +15,9 @@ MEMORY_MIB = 2048
 MAX_FILES = 1 << 20
 KERNEL_LINE = ("console=ttyS0 quiet nokaslr mitigations=off tsc=reliable no_timer_check panic=-1 apparmor=0 audit=0 "
                "ipv6.disable=1 cryptomgr.notests=1 raid=noautodetect random.trust_cpu=on "
+               # KVM waits for a grace period at each change of its devices and memory slots: a small guest's 190 ms
+               # become 136.
+               "rcupdate.rcu_expedited=1 "
                # No page tables that change below a running guest: on emulated SVM a guest was seen, rarely, to
                # triple-fault, and huge pages that come and go are the suspect.
                "transparent_hugepage=never")

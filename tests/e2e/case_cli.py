@@ -2,6 +2,7 @@
 import fcntl
 import os
 import re
+import shlex
 import shutil
 import subprocess
 
@@ -65,7 +66,7 @@ BAD_LINES = (
 for _number, (_arguments, *_patterns) in enumerate(BAD_LINES):
     def _refused(binary, arguments=_arguments, patterns=_patterns):
         expect_one_line(run([binary, *arguments], timeout=10), USAGE, *patterns)
-    case("cli", f"refused: {' '.join(_arguments).replace(KERNEL, 'K')[:50] or 'nothing'}")(_refused)
+    case("cli", f"refused: {shlex.join(_arguments).replace(KERNEL, 'K')[:50] or 'nothing'}")(_refused)
 
 
 @case("kvm", "refused: a port of another device")

@@ -143,7 +143,7 @@ def ends_in_time(command, seconds, script):
 
 @case("with-kvm", "time limit")
 def time_limit(_binary):
-    ends_in_time(NESTED, 15, "echo begun; sleep 100")
+    ends_in_time(NESTED, 10, "echo begun; sleep 100")
 
 
 @case("kvm", "with-kvm: time limit where /dev/kvm is usable", asan=False, nested=False)
@@ -290,8 +290,8 @@ def nested_terminal(script, **keywords):
 
 @case("with-kvm", "terminal: a window, raw keys, and the mode as it was")
 def terminal_window(_binary):
-    script = ('for i in 0 1 2; do test -t $i || echo "not $i"; done; stty size; trap "stty size" WINCH; '
-              'echo ready; while ! read -t 1 -r line; do :; done; echo "got <$line>"; stty raw -echo; '
+    script = ('for i in 0 1 2; do test -t $i || echo "not $i"; done; stty size; trap "stty size; resized=1" WINCH; '
+              'echo ready; until [ "$resized" ]; do sleep 0.1; done; read -r line; echo "got <$line>"; stty raw -echo; '
               'echo; head -c 1 | od -An -tx1; stty sane; exit 5')
     with nested_terminal(script) as terminal:
         terminal.wait_for("booting the nested machine, ")

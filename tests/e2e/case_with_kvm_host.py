@@ -11,6 +11,7 @@ import subprocess
 import sys
 import threading
 import time
+from unittest import mock
 
 import harness
 import nested
@@ -269,37 +270,39 @@ def as_user(_binary):
             expect_text(ended.err, "needs a user name space, .* sysctl kernel.unprivileged_userns_clone", ended)
 
 
+FAKE_MACHINE = """
+plan=$(head -n1 {0}/plan); sed -i 1d {0}/plan
+while read -r label; do
+    echo "ok    $label  [nested svm]"
+    case $plan in dies) echo 'a last word'; exit 124;; hangs) exec sleep 100;; esac
+done
+echo '9 passed, 0 failed, 0 skipped'
+"""
+
+
 @case("cli", "tests go on in a new nested machine where one stands still", asan=False, nested=False)
 def goes_on(_binary):
-    """The first try prints a result and stalls; the second gets its name, and prints the other; then both stall."""
-    labels = harness.labels("kvm")[:2]
-    with scratch() as folder:
-        fake = f"{folder}/with-kvm"
-        with open(fake, "w", encoding="utf-8") as file:
-            file.write(f"""#!/bin/sh
-for last; do :; done
-if grep -qxF {shlex.quote(labels[0])} "$last" 2>/dev/null; then
-    echo 'ok    {labels[1]}  [nested svm]'; test -e {folder}/never && exit 124; echo '1 passed, 0 failed, 0 skipped'
-else
-    echo 'ok    {labels[0]}  [nested svm]'; echo 'a last word'; exit 124
-fi
-""")
-        os.chmod(fake, 0o755)
-        real, nested.WITH_KVM = nested.WITH_KVM, fake
-        try:
-            found = [(result.status, result.name) for result in once(nested)]
-            expect([status for status, _ in found] == ["ok", "skip", "ok"] and
-                   [name for status, name in found if status == "ok"] == labels, f"found {found}")
-            with open(f"{folder}/never", "w", encoding="utf-8"):
-                pass
-            found = [(result.status, result.detail) for result in once(nested)]
-            expect([status for status, _ in found] == ["ok", "skip", "ok", "FAIL"], f"found {found}")
-        finally:
-            nested.WITH_KVM = real
+    """Each machine has two tests at once, and dies, or says no more, when one has ended."""
+    cases = [known for known in harness.cases().values() if known.nested]
+    gone, again, left = "; another runs", "a second machine stands still with it: ended early", "no nested machine was left"
+    for plan, tests, ok, others in (
+            ("works", 6, 6, []), ("dies works", 6, 6, [("skip", "ended early, with status 124; another runs")]),
+            ("hangs works", 6, 6, [("skip", "no result for 3 s; another runs")]),
+            ("dies dies", 4, 2, [("skip", gone), ("skip", gone), ("FAIL", again), ("FAIL", again)]),
+            ("dies dies", 6, 2, [("skip", gone), ("skip", gone), *[("FAIL", left)] * 4])):
+        with scratch() as folder:
+            write_program(f"{folder}/with-kvm", FAKE_MACHINE.format(folder))
+            with open(f"{folder}/plan", "w", encoding="ascii") as file:
+                file.write("\n".join(plan.split()) + "\n")
+            with mock.patch.multiple(nested, WITH_KVM=f"{folder}/with-kvm", SILENCE=3, MACHINES=1, prepare=lambda: None), \
+                    mock.patch.object(harness, "chosen", lambda *_: cases[:tests]):  # pylint: disable=cell-var-from-loop
+                found = list(nested.groups("kvm"))
+        expect(sum(result.status == "ok" for result in found) == ok, f"{plan}: expected {ok} ok: {shown(found)}")
+        bad = [result for result in found if result.status != "ok"]
+        expect(len(bad) == len(others) and all(result.status == status and part in result.detail
+                                               for result, (status, part) in zip(bad, others)),
+               f"{plan}: expected {others}: {shown(found)}")
 
 
-def once(module):
-    """The results of one part."""
-    results = []
-    module._run_part(["--part", "0/1"], ["kvm"], results.append)  # pylint: disable=protected-access
-    return results[:-1]
+def shown(results):
+    return "\n".join(f"{result.status} {result.name}: {result.detail}" for result in results)

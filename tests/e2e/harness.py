@@ -9,16 +9,15 @@ import functools
 import glob
 import importlib
 import os
+import queue
 import re
 import shutil
 import subprocess
 import tempfile
+import threading
 import traceback
 
 only = None  # tests/run -k
-part = (0, 1)  # tests/run --part: which of how many
-again = False  # tests/run --again
-without = frozenset()  # tests/run --without: GROUP/NAME of what is left out
 bless = False  # tests/run --bless
 
 KERNEL = "build/guest/kernel.elf"
@@ -30,6 +29,8 @@ LSAN_SUPPRESSIONS = os.path.abspath("tests/lsan.txt")
 SANITIZED = (ASAN_KVMLENS, TSAN_KVMLENS)
 QEMU = "qemu-system-x86_64"
 QEMU_KVM = f"{QEMU} on KVM"  # in the place of a binary: QEMU with the other accelerator
+
+MANY = 64  # tests at once, where another says which
 
 # vmm/status.h
 POWEROFF, USAGE, IMAGE, NO_KVM, INTERNAL, CRASH, KVM_FAIL, SIGNAL, TIMEOUT = (
@@ -63,35 +64,43 @@ class Ended:
                 f"--- stdout\n{self.out[-4000:]}\n--- stderr\n{self.err[-6000:]}")
 
 
-_cases = []
+class Case:
+    """run: called with the binary under test; label: what tests/run prints, and no other case has."""
+
+    def __init__(self, group_name, name, run_it, asan, nested):
+        self.group, self.name, self.run, self.asan, self.nested = group_name, name, run_it, asan, nested
+        self.label = f"{group_name}/{name}"
 
 
-def case(group, name=None, asan=True, nested=True, **keywords):
-    """Adds a function as a case of GROUP; KEYWORDS are handed to it. asan: it is run again with
+_cases = {}
+
+
+def case(group_name, name=None, asan=True, nested=True, **keywords):
+    """Adds a function as a case of a group; KEYWORDS are handed to it. asan: it is run again with
     the sanitized binaries; nested: it is worth another run on another KVM."""
 
     def add(function):
-        @functools.wraps(function)
-        def perform(binary):
-            if again and not nested:
-                raise Skip("it asks nothing of KVM, and has run on the host")
-            function(binary, **keywords)
-
-        _cases.append((group, name or function.__name__.replace("_", "-"), perform, asan))
+        new = Case(group_name, name or function.__name__.replace("_", "-"),
+                   functools.partial(function, **keywords), asan, nested)
+        if new.label in _cases:
+            raise ValueError(f"two tests are called {new.label}")
+        _cases[new.label] = new
         return function
 
     return add
 
 
-def _load():
+def cases():
+    """All, by their labels."""
     if not _cases:
         for path in sorted(glob.glob("tests/e2e/case_*.py")):
             importlib.import_module(os.path.basename(path)[:-3])
     return _cases
 
 
-def has_case(group_name, name):
-    return any(known[:2] == (group_name, name) for known in _load())
+def chosen(*groups):
+    """The cases of these groups, but what tests/run -k leaves out."""
+    return [known for known in cases().values() if known.group in groups and (not only or only in known.name)]
 
 
 @functools.lru_cache
@@ -125,36 +134,45 @@ def has_tracefs():
     return os.geteuid() == 0 and os.path.isdir("/sys/kernel/tracing/events/kvm")
 
 
-def _perform(group_name, name, function, binary):
+def _perform(known, binary):
     try:
-        if group_name in ("kvm", "qemu-kvm") and kvm_trouble():
+        if known.group in ("kvm", "qemu-kvm") and kvm_trouble():
             raise Skip(kvm_trouble())
-        if group_name.startswith("qemu") and not shutil.which(QEMU):
+        if known.group.startswith("qemu") and not shutil.which(QEMU):
             raise Skip(f"{QEMU} is not installed")
-        function(binary)
-        return Result(name)
+        known.run(binary)
+        return Result(known.name)
     except Skip as reason:
-        return Result(name, "skip", str(reason))
+        return Result(known.name, "skip", str(reason))
     except Failed as reason:
-        return Result(name, "FAIL", str(reason))
+        return Result(known.name, "FAIL", str(reason))
     except Exception:  # pylint: disable=broad-except
-        return Result(name, "FAIL", traceback.format_exc())
+        return Result(known.name, "FAIL", traceback.format_exc())
 
 
 def group(wanted, binary=KVMLENS):
     """Runs the cases of a group, as many at once as there are processors; results in order."""
-    chosen = [c for c in _load() if c[0] == wanted and (not only or only in c[1])][part[0]::part[1]]
-    chosen = [c for c in chosen if f"{c[0]}/{c[1]}" not in without]
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
-        jobs = [pool.submit(_perform, wanted, name, function, binary)
-                for _, name, function, asan in chosen if asan or binary not in SANITIZED]
+        jobs = [pool.submit(_perform, known, binary)
+                for known in chosen(wanted) if known.asan or binary not in SANITIZED]
         for job in jobs:
             yield job.result()
 
 
-def labels(*groups):
-    """The names of these groups' cases, as tests/run prints them."""
-    return [f"{name}/{label}" for name, label, *_ in _load() if name in groups]
+def labelled(lines):
+    """Runs the cases whose labels come in LINES, each at once: (case, result) as they end."""
+    found = queue.Queue()
+
+    def run_all():
+        try:
+            with concurrent.futures.ThreadPoolExecutor(MANY) as pool:
+                for line in lines:
+                    pool.submit(lambda known: found.put((known, _perform(known, KVMLENS))), cases()[line.rstrip("\n")])
+        finally:
+            found.put(None)
+
+    threading.Thread(target=run_all, daemon=True).start()
+    yield from iter(found.get, None)
 
 
 def asan_group():

@@ -1,13 +1,17 @@
-"""Test groups in the nested machine, which scripts/with-kvm boots: their results passed on.
+"""Test groups in nested machines, which scripts/with-kvm boots: their results passed on.
 
-The machine has one processor, so each of the host's runs a machine of its own with its part of the
-tests; results come as they arrive. QEMU's emulation of SVM stands still once in a while: the tests that
-such a machine has not run are run in a new one, once, and a line says so.
+A machine has one processor, so each of the host's has a machine. Tests are handed out by label, a new
+one for each that has ended. QEMU's emulation of SVM stands still once in a while: what such a machine
+has not finished is run in another, once, and a line says so.
 """
+import collections
+import functools
+import itertools
 import os
 import queue
 import re
 import subprocess
+import sys
 import threading
 
 import harness
@@ -15,8 +19,9 @@ from harness import Result
 
 BACKEND = "nested svm"  # its name in docs/backends.md
 WITH_KVM = "scripts/with-kvm"
-LIMIT = 400  # seconds for one machine
-WITHOUT = "build/nested-done"  # files with the names of tests that have run
+MACHINES = max(1, min(4, os.cpu_count()))
+AT_ONCE = 2  # tests in a machine: there is one that works while another waits
+SILENCE = 180  # seconds without a result, longer than any test's own patience, after which a machine stands still
 LINE = re.compile(r"(ok|FAIL|skip) +(.*)$")
 DETAIL = "      | "
 CLOSING = re.compile(r"\d+ passed, \d+ failed, \d+ skipped$")
@@ -27,78 +32,121 @@ def is_nested():
     return os.environ.get("WITH_KVM") == "nested"
 
 
+@functools.lru_cache
+def prepare():
+    """Where a kernel has to be downloaded, that is done before a test looks at what is said, and how long it takes."""
+    subprocess.run([sys.executable, "-Bc", "import kernel; kernel.prepare()"], check=False,
+                   env=dict(os.environ, PYTHONPATH="scripts/nested"))
+
+
 def groups(*names, again=False):
-    """The results of these groups, run there; AGAIN: the host has run them."""
-    count = max(1, min(4, os.cpu_count()))
-    found = queue.Queue()
-    options = ["--again"] if again else []
-    readers = [threading.Thread(target=_run_part, args=(["--part", f"{part}/{count}", *options], names, found.put))
-               for part in range(count)]
-    for reader in readers:
-        reader.start()
-    running = count
-    while running:
-        result = found.get()
-        if result is None:
-            running -= 1
-        else:
-            yield result
+    """The results of these groups, run there; AGAIN: the host has run them, and what asks nothing of KVM is left out."""
+    cases = harness.chosen(*names)
+    if again:
+        for known in cases:
+            if not known.nested:
+                yield Result(known.label, "skip", "it asks nothing of KVM, and has run on the host", where=BACKEND)
+    prepare()
+    work = Work([known.label for known in cases if known.nested or not again])
+    servers = [threading.Thread(target=work.serve, daemon=True) for _ in range(MACHINES)]
+    for server in servers:
+        server.start()
+    for _ in servers:
+        yield from iter(work.found.get, None)
+    for label in work.todo:
+        yield Result(label, "FAIL", "no nested machine was left to run it", where=BACKEND)
 
 
 class Stalled(Exception):
     """The machine has ended, or was ended, before its tests had."""
 
 
-def _run_part(options, names, put):
-    done = []
-    try:
-        for last_try in (False, True):
-            try:
-                for result in _results(options, names, done):
-                    done.append(result.name)
-                    put(result)
-                break
-            except Stalled as reason:
-                put(Result(f"nested machine {' '.join(options)}: all its tests", "FAIL" if last_try else "skip",
-                           f"{reason}" if last_try else f"{str(reason).splitlines()[0]}; the rest runs in a new one"))
-    except Exception as error:  # pylint: disable=broad-except
-        put(Result(f"nested machine {' '.join(options)}", "FAIL", repr(error)))
-    put(None)
+class Work:
+    """todo: labels of tests; found: their results, and None when a server has ended."""
 
+    def __init__(self, labels):
+        self.todo, self.found = collections.deque(labels), queue.Queue()
+        self.lost = set()  # labels that a machine has not finished
 
-def _result(status, rest, labels):
-    """Of a line "NAME  [BACKEND]: WHY": a name may have colons and blanks of its own."""
-    name = max((label for label in labels if rest.startswith(label)), key=len, default=rest)
-    where, why = re.match(r"(?:  \[(.*?)\])?(?:: (.*))?", rest[len(name):]).groups()
-    return Result(name, status, why or "", where=where or BACKEND)
+    def serve(self):
+        """A machine; where it stands still, another."""
+        try:
+            for _ in range(2):
+                running = set()
+                try:
+                    if self.todo:
+                        self.machine(running)
+                    break
+                except Stalled as reason:
+                    self.give_back(running, str(reason))
+        except Exception as error:  # pylint: disable=broad-except
+            self.found.put(Result("nested machine", "FAIL", repr(error), where=BACKEND))
+        self.found.put(None)
 
-
-def _results(options, names, done):
-    """The results but those in DONE, as they come."""
-    labels = harness.labels(*names)
-    command = [WITH_KVM, "--nested", "--timeout", str(LIMIT), "tests/run", *options, *names]
-    if harness.only:
-        command += ["-k", harness.only]
-    if done:
-        path = f"{WITHOUT}-{os.getpid()}-{options[1].partition('/')[0]}"
-        with open(path, "w", encoding="utf-8") as file:
-            file.write("".join(f"{name}\n" for name in done))
-        command += ["--without", path]
-    with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                          text=True, errors="replace") as run:
-        result, tail, closed = None, [], False
-        for line in run.stdout:
-            begin = LINE.match(line)
-            if begin:
-                if result:
-                    yield result
-                result = _result(begin[1], begin[2], labels)
-            elif result and line.startswith(DETAIL):
-                result.detail += line[len(DETAIL):]
+    def give_back(self, labels, reason):
+        self.found.put(Result("nested machine", "skip", f"{reason.splitlines()[0]}; another runs {', '.join(labels)}",
+                              where=BACKEND))
+        for label in sorted(labels):
+            if label in self.lost:
+                self.found.put(Result(label, "FAIL", f"a second machine stands still with it: {reason}", where=BACKEND))
             else:
-                closed = closed or bool(CLOSING.match(line))
-                tail = tail[-20:] + [line]
-        if result:
-            yield result
-    if not closed or run.returncode not in (0, 1):
-        raise Stalled(f"ended early, with status {run.returncode}\n{''.join(tail)}")
+                self.lost.add(label)
+                self.todo.append(label)
+
+    def machine(self, running):
+        """Runs tests in a machine until there are none; RUNNING has those that have begun."""
+        with subprocess.Popen([WITH_KVM, "--nested", "tests/run", "--labels"], stdin=subprocess.PIPE,
+                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace") as process:
+            lines = queue.Queue()
+            threading.Thread(target=lambda: [lines.put(line) for line in itertools.chain(process.stdout, [None])],
+                             daemon=True).start()
+            try:
+                self.converse(process, iter(lambda: lines.get(timeout=SILENCE), None), running)
+            except queue.Empty:
+                raise Stalled(f"no result for {SILENCE} s") from None
+            finally:
+                process.terminate()
+
+    def converse(self, process, lines, running):
+        result, tail, closed = None, [], False
+        try:
+            self.hand_out(process, running)
+            for line in lines:
+                begin = LINE.match(line)
+                if begin:
+                    if result:
+                        self.found.put(result)
+                    result = to_result(begin[1], begin[2], running)
+                    running.discard(result.name)
+                    self.hand_out(process, running)
+                elif result and line.startswith(DETAIL):
+                    result.detail += line[len(DETAIL):]
+                else:
+                    closed = closed or bool(CLOSING.match(line))
+                    tail = tail[-20:] + [line]
+        finally:
+            if result:
+                self.found.put(result)
+        if running or not closed or process.wait() not in (0, 1):
+            raise Stalled(f"ended early, with status {process.wait()}\n{''.join(tail)}")
+
+    def hand_out(self, process, running):
+        while len(running) < AT_ONCE:
+            try:
+                label = self.todo.popleft()
+            except IndexError:
+                break
+            running.add(label)
+            try:
+                os.write(process.stdin.fileno(), f"{label}\n".encode())
+            except BrokenPipeError:  # the end of its lines will say more
+                break
+        if not running:
+            process.stdin.close()
+
+
+def to_result(status, rest, labels):
+    """Of a line "LABEL  [BACKEND]: WHY": a label may have colons and blanks of its own."""
+    label = max((known for known in labels if rest.startswith(known)), key=len, default=rest)
+    where, why = re.match(r"(?:  \[(.*?)\])?(?:: (.*))?", rest[len(label):]).groups()
+    return Result(label, status, why or "", where=where or BACKEND)
