@@ -37,7 +37,7 @@ static struct {
     size_t at_once;       /* bytes of a transfer at most; 0: all */
     bool held[CALLS];     /* calls wait until this is taken back */
     unsigned waiting[CALLS];
-    unsigned writes_done, writes_synced; /* how many writes had ended when the last sync began */
+    unsigned writes_done, writes_synced; /* those that had ended when a sync began that is over */
     int last_mode;                       /* of fallocate() */
 } shim = {.lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER};
 
@@ -65,8 +65,6 @@ static inline int shim_enter(enum call call)
     int error = shim.fail_once[call] ? shim.fail_once[call] : shim.fail[call];
 
     shim.fail_once[call] = 0;
-    if (call == CALL_SYNC)
-        shim.writes_synced = shim.writes_done;
     pthread_mutex_unlock(&shim.lock);
     errno = error;
     return error ? -1 : 0;
@@ -129,7 +127,16 @@ ssize_t pwritev(int fd, const struct iovec *iov, int count, off_t offset)
 
 int fdatasync(int fd)
 {
-    return shim_enter(CALL_SYNC) < 0 ? -1 : (int)syscall(SYS_fdatasync, fd);
+    pthread_mutex_lock(&shim.lock);
+    unsigned covered = shim.writes_done;
+    pthread_mutex_unlock(&shim.lock);
+    if (shim_enter(CALL_SYNC) < 0 || syscall(SYS_fdatasync, fd) < 0)
+        return -1;
+    pthread_mutex_lock(&shim.lock);
+    if (shim.writes_synced < covered)
+        shim.writes_synced = covered;
+    pthread_mutex_unlock(&shim.lock);
+    return 0;
 }
 
 int fallocate(int fd, int mode, off_t offset, off_t bytes)
@@ -148,6 +155,7 @@ struct bench {
     pthread_cond_t came;
     unsigned done, lists;
     struct block_request *order[512]; /* as they came back */
+    unsigned synced[512];             /* shim.writes_synced when each did */
 };
 
 static inline void on_done(void *opaque, struct block_request *list)
@@ -156,8 +164,12 @@ static inline void on_done(void *opaque, struct block_request *list)
 
     assert_int_equal(pthread_mutex_trylock(&b->device_lock), EBUSY);
     b->lists++;
-    for (; list; list = list->next)
+    pthread_mutex_lock(&shim.lock);
+    for (; list; list = list->next) {
+        b->synced[b->done % 512] = shim.writes_synced;
         b->order[b->done++ % 512] = list;
+    }
+    pthread_mutex_unlock(&shim.lock);
     pthread_cond_broadcast(&b->came);
 }
 

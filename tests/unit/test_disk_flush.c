@@ -40,8 +40,8 @@ static void a_flush_covers_what_came_before_it(void **state)
     shim_hold(CALL_SYNC, false);
     await(b, 4);
     assert_int_equal(shim.count[CALL_SYNC], 2);
-    assert_int_equal(shim.writes_synced, 2);
-    assert_ptr_equal(b->order[2], &first);
+    for (unsigned i = 2; i < 4; i++) /* each has a thread: either may come back first */
+        assert_true(b->synced[i] >= (b->order[i] == &first ? 1 : 2));
     assert_int_equal(first.error | second.error, 0);
 }
 
