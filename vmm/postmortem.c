@@ -287,9 +287,10 @@ static void print_last(const struct report *r)
     if (r->dead->last_count == 0)
         return;
     heading(r, "Last exits");
+    struct trace_columns columns = trace_columns(r->colour);
     trace_print_header(r->out, r->colour);
     for (unsigned i = 0; i < r->dead->last_count; i++)
-        trace_print_event(r->out, r->colour, &r->dead->last[i], r->dead->symbols);
+        trace_print_event(r->out, &columns, &r->dead->last[i], r->dead->symbols);
 }
 
 void postmortem_print(FILE *out, bool colour, const struct postmortem *dead)

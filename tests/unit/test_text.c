@@ -17,10 +17,11 @@
 static size_t format(char *line, bool in_colour, const struct trace_event *event)
 {
     char remark[TRACE_REMARK_MAX];
+    struct trace_columns columns = trace_columns(in_colour);
     struct trace_item item;
 
     trace_item_make(&item, event, NULL, remark);
-    return trace_format_item(line, in_colour, &item);
+    return trace_format_item(line, &columns, &item);
 }
 
 static void assert_line(struct trace_event event, const char *expected)
@@ -217,29 +218,30 @@ static void code(void **state)
 {
     struct trace_event event = serial_write('h');
     struct code_place place = {.symbol = "put_char", .offset = 0x1a};
+    struct trace_columns columns = trace_columns(false), coloured = trace_columns(true);
     struct trace_item item;
     char line[TRACE_LINE_MAX], remark[TRACE_REMARK_MAX];
 
     (void)state;
     trace_item_make(&item, &event, &place, remark);
-    trace_format_item(line, false, &item);
+    trace_format_item(line, &columns, &item);
     assert_non_null(strstr(line, "  serial THR         put_char+0x1a\n"));
     place.offset = 0;
     trace_item_make(&item, &event, &place, remark);
-    trace_format_item(line, false, &item);
+    trace_format_item(line, &columns, &item);
     assert_non_null(strstr(line, " put_char\n"));
     place.insn = "out dx, al";
     trace_item_make(&item, &event, &place, remark);
-    trace_format_item(line, false, &item);
+    trace_format_item(line, &columns, &item);
     assert_non_null(strstr(line, " put_char              out dx, al\n"));
     place.file = "guest/serial.c";
     place.line = 42;
     event.remark = "sent";
     trace_item_make(&item, &event, &place, remark);
-    trace_format_item(line, false, &item);
+    trace_format_item(line, &columns, &item);
     assert_non_null(
         strstr(line, " put_char              out dx, al  guest/serial.c:42     sent\n"));
-    trace_format_item(line, true, &item);
+    trace_format_item(line, &coloured, &item);
     assert_non_null(strstr(line, "\033[2msent\033[0m\n"));
 }
 
@@ -333,10 +335,41 @@ static void colour(void **state)
     assert_memory_equal(line, "\033[2m", 4);
 }
 
+/* A long text pushes its own line at most: the next ones have their columns below it. */
+static void columns_grow(void **state)
+{
+    static const char *const registers[] = {"THR", "DriverFeaturesSel",
+                                            "a register whose name has no end", "THR"};
+    static const unsigned device[] = {18, 24, 30, 30}; /* "serial " and the name, 30 at most */
+    struct trace_event event = serial_write('h');
+    struct code_place place = {.symbol = "put", .insn = "out dx, al", .offset = 1};
+    struct trace_columns columns = trace_columns(false);
+    struct trace_item item;
+    char line[TRACE_LINE_MAX], remark[TRACE_REMARK_MAX];
+
+    (void)state;
+    for (unsigned i = 0; i < 4; i++) {
+        event.reg = registers[i];
+        trace_item_make(&item, &event, &place, remark);
+        trace_format_item(line, &columns, &item);
+        const char *text = strstr(line, "serial "), *symbol = strstr(line, " put+0x1"),
+                   *insn = strstr(line, "  out dx, al");
+        assert_true(text && symbol && insn);
+        unsigned width = (unsigned)(symbol - text);
+        if (i == 2)
+            assert_int_equal(width, strlen("serial ") + strlen(registers[i]));
+        else
+            assert_int_equal(width, device[i]);
+        assert_int_equal(insn - text, device[i] + 1 + 20); /* what was pushed is level again */
+    }
+    assert_int_equal(columns.code, 20);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(lines),
+        cmocka_unit_test(columns_grow),
         cmocka_unit_test(memory_accesses),
         cmocka_unit_test(string_accesses),
         cmocka_unit_test(other_exits),

@@ -206,6 +206,7 @@ static void a_slow_reader_loses_nothing(void **state)
     pthread_t thread;
     char header[TRACE_LINE_MAX], line[TRACE_LINE_MAX], remark[TRACE_REMARK_MAX];
     struct trace_event event = serial_write('a');
+    struct trace_columns columns = trace_columns(false);
     struct trace_item item;
 
     (void)state;
@@ -221,7 +222,7 @@ static void a_slow_reader_loses_nothing(void **state)
     assert_int_equal(result, 0);
     trace_item_make(&item, &event, NULL, remark);
     assert_int_equal(reader.total, trace_format_header(header, false) +
-                                       1000 * trace_format_item(line, false, &item) +
+                                       1000 * trace_format_item(line, &columns, &item) +
                                        strlen("(1000 exits came to kvmlens; 0 records dropped)\n"));
 }
 

@@ -26,7 +26,9 @@
 struct line {
     char *text; /* TRACE_LINE_MAX bytes */
     size_t len;
+    struct trace_columns *columns;
     bool colour;
+    int owed; /* blanks that a text longer than its column has taken from those behind it */
 };
 
 static void put(struct line *line, const char *format, ...) __attribute__((format(printf, 2, 3)));
@@ -46,12 +48,26 @@ static void put(struct line *line, const char *format, ...)
 /* A left-aligned column; COLOUR may be NULL. Blanks behind the text stay uncoloured. */
 static void put_column(struct line *line, const char *colour, int width, const char *text)
 {
-    int pad = width - (int)strlen(text);
+    int pad = width - (int)strlen(text) - line->owed;
 
+    line->owed = pad < 0 ? -pad : 0;
+    if (pad < 0)
+        pad = 0;
     if (line->colour && colour)
-        put(line, " %s%s%s%*s", colour, text, PLAIN, pad > 0 ? pad : 0, "");
+        put(line, " %s%s%s%*s", colour, text, PLAIN, pad, "");
     else
-        put(line, " %-*s", width, text);
+        put(line, " %s%*s", text, pad, "");
+}
+
+/* A column that becomes as wide as the longest text in it so far, up to LIMIT. */
+static void put_growing(struct line *line, const char *colour, int *width, int limit,
+                        const char *text)
+{
+    int len = (int)strlen(text);
+
+    if (len > *width)
+        *width = len < limit ? len : limit;
+    put_column(line, colour, *width, text);
 }
 
 static size_t finish(struct line *line)
@@ -65,7 +81,7 @@ static size_t finish(struct line *line)
 
 size_t trace_format_header(char *text, bool colour)
 {
-    struct line line = {text, 0, colour};
+    struct line line = {.text = text};
 
     put(&line, "%s%10s %3s %-10s %-10s %-6s %-21s %9s %8s  %-18s %s%s", colour ? DIM : "",
         "time/ms", "cpu", "exit", "address", "size", "data", "guest+KVM", "VMM", "device register",
@@ -201,7 +217,7 @@ static void put_device(struct line *line, const struct trace_event *event)
         colour = RED;
     }
     put(line, " ");
-    put_column(line, colour, 18, text);
+    put_growing(line, colour, &line->columns->device, 30, text);
 }
 
 /* What the device said, behind all columns. */
@@ -266,16 +282,24 @@ static void put_code(struct line *line, const struct trace_item *item)
         snprintf(text, sizeof(text), "%s", item->symbol);
     else
         snprintf(text, sizeof(text), "0x%" PRIx64, item->event->rip);
-    put_column(line, NULL, 20, text);
+    put_growing(line, NULL, &line->columns->code, 28, text);
     code_format(text, sizeof(text), item->insn, item->file, item->line);
-    if (text[0])
-        put(line, "  %s%-32s%s", line->colour ? DIM : "", text, line->colour ? PLAIN : "");
+    if (text[0]) {
+        put(line, " ");
+        put_column(line, DIM, 32, text);
+    }
 }
 
-size_t trace_format_item(char *text, bool colour, const struct trace_item *item)
+struct trace_columns trace_columns(bool colour)
+{
+    return (struct trace_columns){.colour = colour, .device = 18, .code = 20};
+}
+
+size_t trace_format_item(char *text, struct trace_columns *columns, const struct trace_item *item)
 {
     const struct trace_event *event = item->event;
-    struct line line = {text, 0, colour};
+    bool colour = columns->colour;
+    struct line line = {.text = text, .columns = columns, .colour = colour};
     char start[32] = "-", guest[32] = "-", vmm[32] = "-";
 
     if (event->start_ns != 0) {
@@ -306,7 +330,7 @@ void trace_print_header(FILE *out, bool colour)
     fwrite(line, 1, trace_format_header(line, colour), out);
 }
 
-void trace_print_event(FILE *out, bool colour, const struct trace_event *event,
+void trace_print_event(FILE *out, struct trace_columns *columns, const struct trace_event *event,
                        const struct symbols *symbols)
 {
     char line[TRACE_LINE_MAX], remark[TRACE_REMARK_MAX];
@@ -315,14 +339,14 @@ void trace_print_event(FILE *out, bool colour, const struct trace_event *event,
 
     place.symbol = symbols_find(symbols, event->rip, &place.offset);
     trace_item_make(&item, event, &place, remark);
-    fwrite(line, 1, trace_format_item(line, colour, &item), out);
+    fwrite(line, 1, trace_format_item(line, columns, &item), out);
 }
 
 /* --- the sink ----------------------------------------------------------------------------------- */
 
 struct text_sink {
     struct trace_sink sink;
-    bool colour;
+    struct trace_columns columns;
     bool exits; /* it is about those, not about the ioctls of -trace setup */
     struct trace_buffer out;
 };
@@ -333,7 +357,7 @@ static int text_begin(struct trace_sink *sink, const struct trace_header *header
     char line[TRACE_LINE_MAX];
 
     (void)header;
-    return trace_buffer_add(&text->out, line, trace_format_header(line, text->colour));
+    return trace_buffer_add(&text->out, line, trace_format_header(line, text->columns.colour));
 }
 
 static int text_item(struct trace_sink *sink, const struct trace_item *item)
@@ -342,7 +366,7 @@ static int text_item(struct trace_sink *sink, const struct trace_item *item)
     char line[TRACE_LINE_MAX];
 
     text->exits = text->exits || item->event->kind != VM_EXIT_NOTE;
-    return trace_buffer_add(&text->out, line, trace_format_item(line, text->colour, item));
+    return trace_buffer_add(&text->out, line, trace_format_item(line, &text->columns, item));
 }
 
 static int text_flush(struct trace_sink *sink)
@@ -396,7 +420,7 @@ struct trace_sink *trace_text_sink(int fd, bool colour)
     if (!text)
         return NULL;
     text->sink.ops = &ops;
-    text->colour = colour;
+    text->columns = trace_columns(colour);
     text->out.fd = fd;
     return &text->sink;
 }
