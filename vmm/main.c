@@ -307,9 +307,11 @@ int main(int argc, char **argv)
         .signals.fd.fd = -1,
         .loop.wake_fd = -1,
     };
+    static char line[4096];
     struct error err;
 
     terminal_reserve_stdio();
+    setvbuf(stderr, line, _IOLBF, sizeof(line)); /* a report is written in lines, not in words */
     mallopt(M_ARENA_MAX, 1); /* a heap for each thread costs start-up time and memory */
     s.command = command_join(argc, argv); /* before the parser cuts it up */
     if (options_parse(&s.options, argc, argv, &err) < 0)

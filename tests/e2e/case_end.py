@@ -1,5 +1,6 @@
 """How a run ends: time-outs, signals, crashes without a kernel, KVM's refusals."""
 import signal
+import socket
 import subprocess
 import time
 
@@ -13,6 +14,22 @@ VMCALL = "build/guest/lessons/vmcall.elf"
 def boot_code(binary, code, machine="", options=()):
     with scratch() as folder:
         return boot(binary, kernel=rom(f"{folder}/test.rom", code), machine=machine, options=options)
+
+
+@case("kvm", "a post-mortem is written line by line")
+def whole_lines(binary):
+    """Another program's lines on the same terminal or log come between lines, not between words."""
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    ours.settimeout(60)
+    with ours, scratch() as folder:
+        with theirs, subprocess.Popen(guest_command(binary, kernel=rom(f"{folder}/test.rom", TRIPLE)), stderr=theirs,
+                                      stdin=subprocess.DEVNULL, env=environment()) as process:
+            theirs.close()
+            writes = list(iter(lambda: text(ours.recv(1 << 16)), ""))
+    ended = check_sanitizers(Ended(process.args, process.returncode, "", "".join(writes)))
+    expect_status(ended, CRASH)
+    expect(len(writes) > 20, "expected a report of many lines", ended)
+    expect(all(written.endswith("\n") for written in writes), f"expected whole lines: {writes}")
 
 
 @case("kvm", "time-out of a looping guest", code=LOOP, where="was running at RIP")
