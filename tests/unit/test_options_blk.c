@@ -5,39 +5,22 @@
 #include "command_line.h"
 #include "options_internal.h"
 
-#include <stdio.h>
-
-/* clang-format off */
-#include <stdarg.h>
-#include <stddef.h>
-#include <setjmp.h>
-#include <cmocka.h>
-/* clang-format on */
-
-static const struct device_options *parsed(const char *line)
+static const struct device_options *drives(const char *line)
 {
     static struct options options;
-    struct error err;
     char whole[512];
 
     snprintf(whole, sizeof(whole), "-bios r %s", line);
-    if (parse_line(whole, &options, &err) < 0)
-        fail_msg("%s: %s", line, err.text);
+    options = parsed(whole);
     return &options.devices;
 }
 
 static void refused(const char *line, const char *words)
 {
-    struct options options;
-    struct error err;
     char whole[512];
 
     snprintf(whole, sizeof(whole), "-bios r %s", line);
-    if (parse_line(whole, &options, &err) == 0)
-        fail_msg("%s: accepted", line);
-    assert_int_equal(err.status, STATUS_USAGE);
-    if (!strstr(err.text, words))
-        fail_msg("%s: '%s' lacks '%s'", line, err.text, words);
+    assert_refused(whole, words);
 }
 
 static void a_drive_and_its_device_in_either_order(void **state)
@@ -45,7 +28,7 @@ static void a_drive_and_its_device_in_either_order(void **state)
     const struct device_options *d;
 
     (void)state;
-    d = parsed("-drive file=a,,b,format=raw,if=none,id=d -device virtio-blk-device,drive=d");
+    d = drives("-drive file=a,,b,format=raw,if=none,id=d -device virtio-blk-device,drive=d");
     assert_int_equal(d->drive_count, 1);
     assert_int_equal(d->virtio_count, 1);
     assert_string_equal(d->drive[0].file, "a,b");
@@ -58,7 +41,7 @@ static void a_drive_and_its_device_in_either_order(void **state)
     assert_null(d->virtio[0].blk.serial);
     assert_false(d->virtio[0].blk.fixed_cache);
 
-    d = parsed("-device virtio-blk-device,drive=two,serial=S1,config-wce=off,num-queues=1,id=x "
+    d = drives("-device virtio-blk-device,drive=two,serial=S1,config-wce=off,num-queues=1,id=x "
                "-drive id=one,file=a -drive id=two,file=b");
     assert_int_equal(d->virtio[0].blk.drive, 1);
     assert_string_equal(d->virtio[0].blk.serial, "S1");
@@ -71,20 +54,20 @@ static void every_property_of_a_drive(void **state)
     const struct drive_option *drive;
 
     (void)state;
-    drive = parsed("-drive file=a,id=d,readonly=on,cache=none,discard=unmap,file.locking=off,"
+    drive = drives("-drive file=a,id=d,readonly=on,cache=none,discard=unmap,file.locking=off,"
                    "aio=threads,media=disk,werror=report,rerror=report,snapshot=off")
                 ->drive;
     assert_true(drive->readonly && drive->discard && !drive->locking);
     assert_int_equal(drive->cache, CACHE_NONE);
     drive =
-        parsed("-drive file=a,id=d,read-only=yes,cache=writethrough,discard=ignore,locking=auto")
+        drives("-drive file=a,id=d,read-only=yes,cache=writethrough,discard=ignore,locking=auto")
             ->drive;
     assert_true(drive->readonly && !drive->discard && drive->locking);
     assert_int_equal(drive->cache, CACHE_WRITETHROUGH);
-    drive = parsed("-drive file=a,id=d,cache=unsafe,discard=on,locking=off,driver=raw")->drive;
+    drive = drives("-drive file=a,id=d,cache=unsafe,discard=on,locking=off,driver=raw")->drive;
     assert_true(drive->discard && !drive->locking);
     assert_int_equal(drive->cache, CACHE_UNSAFE);
-    assert_int_equal(parsed("-drive file=a,id=d,cache=writeback,discard=off")->drive->cache,
+    assert_int_equal(drives("-drive file=a,id=d,cache=writeback,discard=off")->drive->cache,
                      CACHE_WRITEBACK);
 }
 
@@ -93,7 +76,7 @@ static void shorthands_bring_their_device(void **state)
     const struct device_options *d;
 
     (void)state;
-    d = parsed("-hdb b -drive file=c,if=virtio,readonly=on -hda a,b=c -drive "
+    d = drives("-hdb b -drive file=c,if=virtio,readonly=on -hda a,b=c -drive "
                "file=d,if=virtio,id=mine -drive if=virtio,file=e");
     assert_int_equal(d->drive_count, 5);
     assert_int_equal(d->virtio_count, 5);
@@ -153,7 +136,7 @@ static void there_are_so_many_drives_and_slots(void **state)
     (void)state;
     for (unsigned i = 0; i < DRIVES_MAX; i++)
         strcat(line, i ? " -drive if=virtio,file=a" : "-drive if=virtio,file=a");
-    assert_int_equal(parsed(line)->virtio_count, 8);
+    assert_int_equal(drives(line)->virtio_count, 8);
     strcat(line, " -drive file=b,id=b");
     refused(line, "8 drives at most");
 }

@@ -4,42 +4,8 @@
  */
 #include "command_line.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-
-#include <cmocka.h>
-
 #define BUS  "-bios r -chardev null,id=a -chardev null,id=b -device virtio-serial-device "
 #define RNGS "-bios r -object rng-random,id=r -object rng-builtin,id=b "
-
-static struct options parsed(const char *line)
-{
-    struct options options;
-    struct error err;
-
-    if (parse_line(line, &options, &err) < 0)
-        fail_msg("%s: %s", line, err.text);
-    return options;
-}
-
-/* LINE is refused, and the message has each of the WORDS (which a '|' separates). */
-static void assert_refused(const char *line, const char *words)
-{
-    struct options options;
-    struct error err;
-    char copy[128], *rest = copy;
-
-    snprintf(copy, sizeof(copy), "%s", words);
-    if (parse_line(line, &options, &err) == 0)
-        fail_msg("%s: is taken", line);
-    assert_int_equal(err.status, STATUS_USAGE);
-    for (const char *word; (word = strsep(&rest, "|"));)
-        if (!strstr(err.text, word))
-            fail_msg("%s: \"%s\" does not say \"%s\"", line, err.text, word);
-}
 
 static void test_ports(void **state)
 {

@@ -5,42 +5,8 @@
 #include "command_line.h"
 #include "options_backends.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-
-#include <cmocka.h>
-
 #define DRIVE(id) " -drive if=none,file=f,format=raw,id=" id
 #define DISK(id)  " -device virtio-blk-device,drive=" id
-
-static struct options parsed(const char *line)
-{
-    struct options options;
-    struct error err;
-
-    if (parse_line(line, &options, &err) < 0)
-        fail_msg("%s: %s", line, err.text);
-    return options;
-}
-
-/* LINE is refused, and the message has each of the WORDS (which a '|' separates). */
-static void assert_refused(const char *line, const char *words)
-{
-    struct options options;
-    struct error err;
-    char copy[160], *rest = copy;
-
-    snprintf(copy, sizeof(copy), "%s", words);
-    if (parse_line(line, &options, &err) == 0)
-        fail_msg("%s: is taken", line);
-    assert_int_equal(err.status, STATUS_USAGE);
-    for (const char *word; (word = strsep(&rest, "|"));)
-        if (!strstr(err.text, word))
-            fail_msg("%s: \"%s\" does not say \"%s\"", line, err.text, word);
-}
 
 static void devices_fill_the_slots_from_the_last(void **state)
 {

@@ -4,40 +4,6 @@
 #include "command_line.h"
 #include "options_internal.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-
-#include <cmocka.h>
-
-static struct options parsed(const char *line)
-{
-    struct options options;
-    struct error err;
-
-    if (parse_line(line, &options, &err) < 0)
-        fail_msg("%s: %s", line, err.text);
-    return options;
-}
-
-/* LINE is refused, and the message has each of the WORDS (which a '|' separates). */
-static void assert_refused(const char *line, const char *words)
-{
-    struct options options;
-    struct error err;
-    char copy[128], *rest = copy;
-
-    snprintf(copy, sizeof(copy), "%s", words);
-    if (parse_line(line, &options, &err) == 0)
-        fail_msg("%s: is taken", line);
-    assert_int_equal(err.status, STATUS_USAGE);
-    for (const char *word; (word = strsep(&rest, "|"));)
-        if (!strstr(err.text, word))
-            fail_msg("%s: \"%s\" does not say \"%s\"", line, err.text, word);
-}
-
 static void what_and_where(void **state)
 {
     (void)state;
