@@ -3,19 +3,9 @@
  * address space that computes in 128 bits.  The input is a list of operations.
  */
 #include "bus.h"
+#include "fuzz.h"
 
 #include <errno.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
-#define CHECK(condition)                                                                           \
-    do {                                                                                           \
-        if (!(condition)) {                                                                        \
-            fprintf(stderr, "%s:%d: does not hold: %s\n", __FILE__, __LINE__, #condition);         \
-            abort();                                                                               \
-        }                                                                                          \
-    } while (0)
 
 typedef unsigned __int128 wide;
 
@@ -32,17 +22,12 @@ struct world {
     struct bus bus;
     struct device device[BUS_RANGES_MAX];
     unsigned devices;
-    const uint8_t *data;
-    size_t left;
+    struct input in;
 };
 
 static uint8_t next(struct world *w)
 {
-    if (w->left == 0) {
-        return 0;
-    }
-    w->left--;
-    return *w->data++;
+    return input_byte(&w->in);
 }
 
 /* An address close to others, at either end of the address space or around 4 GiB. */
@@ -205,8 +190,8 @@ static void reset(struct world *w)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    struct world w = {.data = data, .left = size};
-    while (w.left > 0) {
+    struct world w = {.in = {data, size}};
+    while (w.in.left > 0) {
         switch (next(&w) % 8) {
         case 0:
         case 1:

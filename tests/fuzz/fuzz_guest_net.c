@@ -4,37 +4,24 @@
  * the end of a frame must not matter: so each frame is handed in twice, with different bytes there.
  */
 #include "../unit/guest_net_bench.h"
-
-#include <stdio.h>
-
-#define CHECK(condition, text)                                                                     \
-    do {                                                                                           \
-        if (!(condition)) {                                                                        \
-            fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, text);                              \
-            abort();                                                                               \
-        }                                                                                          \
-    } while (0)
+#include "fuzz.h"
 
 struct world {
     struct bench b;
     struct dhcp dhcp;
     size_t heard; /* bytes that the UDP echo got */
-    const uint8_t *data;
-    size_t left;
+    struct input in;
 };
 
 static uint8_t next(struct world *w)
 {
-    if (w->left == 0)
-        return 0;
-    w->left--;
-    return *w->data++;
+    return input_byte(&w->in);
 }
 
 static bool hear(struct net *net, const struct frame *frame, size_t length, void *opaque)
 {
     size_t *heard = opaque;
-    CHECK(length <= UDP_DATA_MAX, "a datagram is longer than a frame");
+    CHECK_THAT(length <= UDP_DATA_MAX, "a datagram is no longer than a frame");
     *heard += length;
     return udp_may_echo(net, frame);
 }
@@ -44,7 +31,7 @@ static void check_sent(struct world *w)
     if (w->b.out_length == 0 || w->b.taken)
         return;
     const char *fault = frame_fault(&w->b.net, &w->b.out, w->b.out_length);
-    CHECK(!fault, fault);
+    CHECK_THAT(!fault, fault);
     w->b.out_length = 0;
 }
 
@@ -87,8 +74,8 @@ static size_t hand_in(struct bench *b, struct frame *frame, size_t length)
 {
     size_t answer = net_input(&b->net, frame, length);
     const char *fault = answer ? frame_fault(&b->net, frame, answer) : NULL;
-    CHECK(!fault, fault);
-    CHECK(!answer || !(frame->to.byte[0] & 1), "an answer to a group");
+    CHECK_THAT(!fault, fault);
+    CHECK_THAT(!answer || !(frame->to.byte[0] & 1), "no answer to a group");
     return answer;
 }
 
@@ -96,13 +83,13 @@ static void frame_comes(struct world *w)
 {
     uint8_t how = next(w);
     size_t length = next(w) | (size_t)next(w) << 8;
-    length = length > w->left ? w->left : length;
+    length = length > w->in.left ? w->in.left : length;
     length = length > FRAME_MAX ? FRAME_MAX : length;
     struct frame first, second;
     memset(&first, 0, sizeof(first));
-    memcpy(&first, w->data, length);
-    w->data += length;
-    w->left -= length;
+    memcpy(&first, w->in.data, length);
+    w->in.data += length;
+    w->in.left -= length;
     mend(w, &first, length, how);
     second = first;
     memset((uint8_t *)&second + length, 0xff, sizeof(second) - length);
@@ -116,11 +103,12 @@ static void frame_comes(struct world *w)
     w->b = before;
     w->dhcp = dhcp_before;
     w->heard = heard;
-    CHECK(hand_in(&w->b, &second, length) == answer,
-          "the answer depends on what is behind the end");
-    CHECK(memcmp(&first, &second, answer) == 0, "the answer has bytes from behind the end");
-    CHECK(memcmp(&after, &w->b, sizeof(after)) == 0, "the state depends on what is behind the end");
-    CHECK(memcmp(&dhcp_after, &w->dhcp, sizeof(w->dhcp)) == 0, "so does the state of DHCP");
+    CHECK_THAT(hand_in(&w->b, &second, length) == answer,
+               "the answer depends on what is behind the end");
+    CHECK_THAT(memcmp(&first, &second, answer) == 0, "the answer has no bytes from behind the end");
+    CHECK_THAT(memcmp(&after, &w->b, sizeof(after)) == 0,
+               "the state does not depend on what is behind the end");
+    CHECK_THAT(memcmp(&dhcp_after, &w->dhcp, sizeof(w->dhcp)) == 0, "nor does the state of DHCP");
 }
 
 static void operate(struct world *w)
@@ -161,12 +149,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static struct world w; /* all of it is set anew; it is large for a stack */
     memset(&w, 0, sizeof(w));
-    w.data = data;
-    w.left = size;
+    w.in = (struct input){data, size};
     bench_init(&w.b);
     udp_listen(&w.b.net, 7, hear, &w.heard);
     tcp_listen(&w.b.net, 7, 0xfffffffe);
-    while (w.left)
+    while (w.in.left)
         operate(&w);
     return 0;
 }

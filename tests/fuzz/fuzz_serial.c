@@ -6,18 +6,7 @@
 #include "../unit/fake_wires.h"
 #include "bus.h"
 #include "dev/serial.h"
-
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
-#define CHECK(condition)                                                                           \
-    do {                                                                                           \
-        if (!(condition)) {                                                                        \
-            fprintf(stderr, "%s:%d: does not hold: %s\n", __FILE__, __LINE__, #condition);         \
-            abort();                                                                               \
-        }                                                                                          \
-    } while (0)
+#include "fuzz.h"
 
 /* Bytes in order; the simplest queue there is. */
 struct queue {
@@ -29,8 +18,7 @@ struct world {
     struct serial uart;
     struct fake_wires wires;
     struct bus bus;
-    const uint8_t *data;
-    size_t left;
+    struct input in;
 
     /* what the far end is like now */
     unsigned takes; /* bytes it accepts before it refuses */
@@ -44,11 +32,7 @@ struct world {
 
 static uint8_t next(struct world *w)
 {
-    if (w->left == 0) {
-        return 0;
-    }
-    w->left--;
-    return *w->data++;
+    return input_byte(&w->in);
 }
 
 static uint8_t take(struct queue *queue)
@@ -271,12 +255,12 @@ static void far_end_acts(struct world *w, uint8_t what)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    struct world w = {.data = data, .left = size, .takes = 8, .wires.now = 1};
+    struct world w = {.in = {data, size}, .takes = 8, .wires.now = 1};
     serial_init(&w.uart, fake_irq(&w.wires, 4), fake_clock(&w.wires), fake_timer(&w.wires),
                 (struct serial_backend){.send = on_send, .rx_room = on_room, .opaque = &w});
     CHECK(bus_attach(&w.bus, 0, 8, &serial_ops, &w.uart) == 0);
     check(&w);
-    while (w.left > 0) {
+    while (w.in.left > 0) {
         uint8_t what = next(&w);
         switch (what >> 6) {
         case 0:

@@ -5,27 +5,15 @@
 #ifndef KVMLENS_FUZZ_VIRTIO_H
 #define KVMLENS_FUZZ_VIRTIO_H
 
+#include "fuzz.h"
 #include "virtio/virtio.h"
-
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
-#define FUZZ_CHECK(condition)                                                                      \
-    do {                                                                                           \
-        if (!(condition)) {                                                                        \
-            fprintf(stderr, "%s:%d: does not hold: %s\n", __FILE__, __LINE__, #condition);         \
-            abort();                                                                               \
-        }                                                                                          \
-    } while (0)
 
 #define FUZZ_RAM   0x8000u
 #define FUZZ_SIZE  8u /* entries of a queue */
 #define FUZZ_QUEUE 0x180u
 
 struct fuzz_world {
-    const uint8_t *data;
-    size_t left;
+    struct input in;
     struct mem mem;
     uint8_t *ram;
     struct virtio_device *dev;
@@ -35,10 +23,7 @@ struct fuzz_world {
 
 static inline uint8_t fuzz_byte(struct fuzz_world *w)
 {
-    if (w->left == 0)
-        return 0;
-    w->left--;
-    return *w->data++;
+    return input_byte(&w->in);
 }
 
 static inline uint32_t fuzz_word(struct fuzz_world *w)
@@ -80,15 +65,15 @@ static inline void fuzz_interrupt(void *opaque, uint32_t reason)
 {
     struct fuzz_world *w = opaque;
 
-    FUZZ_CHECK(w->dev->status & VIRTIO_STATUS_DRIVER_OK);
-    FUZZ_CHECK(reason == VIRTIO_MMIO_INT_USED_RING || reason == VIRTIO_MMIO_INT_CONFIG);
+    CHECK(w->dev->status & VIRTIO_STATUS_DRIVER_OK);
+    CHECK(reason == VIRTIO_MMIO_INT_USED_RING || reason == VIRTIO_MMIO_INT_CONFIG);
     w->interrupts++;
 }
 
 static inline void fuzz_begin(struct fuzz_world *w, const uint8_t *data, size_t size)
 {
-    *w = (struct fuzz_world){.data = data, .left = size, .ram = aligned_alloc(4096, FUZZ_RAM)};
-    FUZZ_CHECK(w->ram);
+    *w = (struct fuzz_world){.in = {data, size}, .ram = aligned_alloc(4096, FUZZ_RAM)};
+    CHECK(w->ram);
     memset(w->ram, 0, FUZZ_RAM);
     mem_add(&w->mem, 0, FUZZ_RAM / 2, w->ram, false);
     mem_add(&w->mem, 0x100000, FUZZ_RAM / 2, w->ram + FUZZ_RAM / 2, false);

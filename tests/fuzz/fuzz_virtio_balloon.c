@@ -13,8 +13,8 @@ static void discard(void *opaque, void *host, uint64_t bytes)
     struct fuzz_world *w = opaque;
     uint64_t offset = (uint64_t)((uint8_t *)host - w->ram);
 
-    FUZZ_CHECK(offset < FUZZ_RAM && bytes <= FUZZ_RAM - offset);
-    FUZZ_CHECK((uintptr_t)host % PAGE == 0 && bytes % PAGE == 0 && bytes > 0);
+    CHECK(offset < FUZZ_RAM && bytes <= FUZZ_RAM - offset);
+    CHECK((uintptr_t)host % PAGE == 0 && bytes % PAGE == 0 && bytes > 0);
     memset(host, 0, bytes);
 }
 
@@ -30,7 +30,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
                  (struct balloon_backend){discard, &w}, fake_clock(&wires), fake_timer(&wires),
                  VIRTIO_BIT(VIRTIO_BALLOON_F_PAGE_REPORTING), 100);
     fuzz_drive(&w, &balloon.virtio, NULL);
-    while (w.left > 0)
+    while (w.in.left > 0)
         if (!fuzz_driver_acts(&w)) {
             uint8_t what = fuzz_byte(&w);
 

@@ -4,23 +4,11 @@
  * backend's answers. Whatever reaches the backend lies within the disk, and a request that ends is
  * one that was in flight.
  */
-#include <stdio.h>
-#include <stdlib.h>
+#include "fuzz.h"
 
-#define BENCH_CHECK(condition)                                                                     \
-    do {                                                                                           \
-        if (!(condition)) {                                                                        \
-            fprintf(stderr, "%s:%d: does not hold: %s\n", __FILE__, __LINE__, #condition);         \
-            abort();                                                                               \
-        }                                                                                          \
-    } while (0)
-
+/* clang-format off: it needs the check of fuzz.h */
 #include "../unit/blk_bench.h"
-
-struct input {
-    const uint8_t *data;
-    size_t left;
-};
+/* clang-format on */
 
 static uint64_t take(struct input *in, unsigned bytes)
 {
@@ -139,7 +127,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static struct blk_bench bench; /* large */
-    struct input in = {.data = data, .left = size};
+    struct input in = {data, size};
     uint8_t kind = (uint8_t)take(&in, 1);
 
     blk_make(&bench, (struct block_info){.readonly = kind & 1, .writeback = kind & 2}, "fuzzed",

@@ -72,14 +72,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
                          (struct console_backend){far_write, far_room, &far[i]});
     }
     fuzz_drive(&w, &console.virtio, NULL);
-    while (w.left > 0) {
+    while (w.in.left > 0) {
         if (!fuzz_driver_acts(&w)) {
             uint8_t what = fuzz_byte(&w);
 
             far_acts(&far[what % 3], fuzz_byte(&w));
         }
         for (unsigned nr = 0; nr < 4; nr++)
-            FUZZ_CHECK(console.port[nr].exists || console.port[nr].to_tell == 0);
+            CHECK(console.port[nr].exists || console.port[nr].to_tell == 0);
     }
     fuzz_end(&w);
     return 0;

@@ -3,14 +3,8 @@
  * guest memory. Behind it is a device that echoes: queue 0 at once, queue 1 later. The input is a
  * list of operations; after each, what must always hold is checked.
  */
-#define BENCH_CHECK(condition)                                                                     \
-    do {                                                                                           \
-        if (!(condition)) {                                                                        \
-            fprintf(stderr, "%s:%d: does not hold: %s\n", __FILE__, __LINE__, #condition);         \
-            abort();                                                                               \
-        }                                                                                          \
-    } while (0)
-#define CHECK      BENCH_CHECK
+#include "fuzz.h"
+
 #define BENCH_RAM  0x18000ull
 #define BENCH_MORE 0x1000ull
 #define BENCH_DATA 0x16000ull
@@ -26,17 +20,12 @@ struct world {
     struct virtq_chain chain;
     uint16_t later[VIRTQ_SIZE_MAX]; /* heads of queue 1 that are not given back yet */
     unsigned waiting;
-    const uint8_t *data;
-    size_t left;
+    struct input in;
 };
 
 static uint8_t next(struct world *w)
 {
-    if (w->left == 0) {
-        return 0;
-    }
-    w->left--;
-    return *w->data++;
+    return input_byte(&w->in);
 }
 
 static uint32_t next32(struct world *w)
@@ -246,13 +235,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct world *w = calloc(1, sizeof(*w));
     CHECK(w);
-    w->data = data;
-    w->left = size;
+    w->in = (struct input){data, size};
     bench_init(&w->b);
     virtio_init(&w->dev, &echo_ops, "echo", &w->b.mem, bench_remark(&w->b),
                 VIRTIO_BIT(5) | VIRTIO_BIT(40), 2);
     bench_connect(&w->b, &w->dev);
-    while (w->left > 0) {
+    while (w->in.left > 0) {
         step(w);
         check(w);
     }

@@ -38,17 +38,17 @@ static bool net_send(void *opaque, const struct iovec *iov, unsigned count)
     size_t header = n->net.backend.vnet_hdr ? VIRTIO_NET_HDR_SIZE : 0, len = 0;
     struct virtio_net_hdr hdr;
 
-    FUZZ_CHECK(virtio_live(&n->net.dev, VIRTIO_NET_TX));
+    CHECK(virtio_live(&n->net.dev, VIRTIO_NET_TX));
     for (unsigned i = 0; i < count; i++) {
         fuzz_touch(iov[i].iov_base, iov[i].iov_len);
         len += iov[i].iov_len;
     }
-    FUZZ_CHECK(len >= header + 14 && len <= header + NET_FRAME_MAX);
+    CHECK(len >= header + 14 && len <= header + NET_FRAME_MAX);
     if (header) {
-        FUZZ_CHECK(iov[0].iov_len == sizeof hdr);
+        CHECK(iov[0].iov_len == sizeof hdr);
         memcpy(&hdr, iov[0].iov_base, sizeof hdr);
-        FUZZ_CHECK(hdr.gso_type == VIRTIO_NET_HDR_GSO_NONE);
-        FUZZ_CHECK(hdr.flags == 0 || (size_t)hdr.csum_start + hdr.csum_offset + 2 <= len - header);
+        CHECK(hdr.gso_type == VIRTIO_NET_HDR_GSO_NONE);
+        CHECK(hdr.flags == 0 || (size_t)hdr.csum_start + hdr.csum_offset + 2 <= len - header);
     }
     if (n->takes == 0) {
         n->refused = true;
@@ -64,7 +64,7 @@ static void net_room(void *opaque)
 {
     struct network *n = opaque;
 
-    FUZZ_CHECK(n->held > 0);
+    CHECK(n->held > 0);
     if (receive(n, n->held))
         n->held = 0;
 }
@@ -73,7 +73,7 @@ static void net_offload(void *opaque, bool guest_csum)
 {
     struct network *n = opaque;
 
-    FUZZ_CHECK(!guest_csum || virtio_has(&n->net.dev, VIRTIO_NET_F_GUEST_CSUM));
+    CHECK(!guest_csum || virtio_has(&n->net.dev, VIRTIO_NET_F_GUEST_CSUM));
 }
 
 static void network_acts(struct network *n, uint8_t what)
@@ -122,16 +122,16 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
                                           .vnet_hdr = fuzz_byte(&w) & 1,
                                           .opaque = &n});
     fuzz_drive(&w, &n.net.dev, NULL);
-    while (w.left > 0) {
+    while (w.in.left > 0) {
         if (!fuzz_driver_acts(&w))
             network_acts(&n, fuzz_byte(&w));
-        FUZZ_CHECK(n.net.rx_waiting == (n.held > 0));
-        FUZZ_CHECK(n.net.dev.queue[VIRTIO_NET_RX].in_flight == 0 ||
-                   !virtio_live(&n.net.dev, VIRTIO_NET_RX));
-        FUZZ_CHECK(n.net.dev.queue[VIRTIO_NET_TX].in_flight == 0 ||
-                   !virtio_live(&n.net.dev, VIRTIO_NET_TX));
+        CHECK(n.net.rx_waiting == (n.held > 0));
+        CHECK(n.net.dev.queue[VIRTIO_NET_RX].in_flight == 0 ||
+              !virtio_live(&n.net.dev, VIRTIO_NET_RX));
+        CHECK(n.net.dev.queue[VIRTIO_NET_TX].in_flight == 0 ||
+              !virtio_live(&n.net.dev, VIRTIO_NET_TX));
     }
     fuzz_end(&w);
-    FUZZ_CHECK(n.held == 0);
+    CHECK(n.held == 0);
     return 0;
 }

@@ -35,7 +35,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     rng_init(&rng, "virtio-rng0", &w.mem, fuzz_remark(), (struct rng_backend){source_read, &source},
              fake_clock(&wires), fake_timer(&wires), quota, 1000);
     fuzz_drive(&w, &rng.virtio, NULL);
-    while (w.left > 0) {
+    while (w.in.left > 0) {
         if (!fuzz_driver_acts(&w)) {
             uint8_t what = fuzz_byte(&w);
 
@@ -47,9 +47,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
                 rng_timeout(&rng);
             }
         }
-        FUZZ_CHECK(rng.left <= quota);
-        FUZZ_CHECK(source.given <= periods * quota);
-        FUZZ_CHECK(rng.counting == (wires.deadline != 0));
+        CHECK(rng.left <= quota);
+        CHECK(source.given <= periods * quota);
+        CHECK(rng.counting == (wires.deadline != 0));
     }
     fuzz_end(&w);
     return 0;

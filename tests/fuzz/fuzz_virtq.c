@@ -3,19 +3,8 @@
  * pushes, copies and cuts. The input is a list of operations; what is popped is compared with the
  * descriptors in memory, followed once more by a naive reader.
  */
+#include "fuzz.h"
 #include "virtio/virtq.h"
-
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
-#define CHECK(condition)                                                                           \
-    do {                                                                                           \
-        if (!(condition)) {                                                                        \
-            fprintf(stderr, "%s:%d: does not hold: %s\n", __FILE__, __LINE__, #condition);         \
-            abort();                                                                               \
-        }                                                                                          \
-    } while (0)
 
 /* RAM, more RAM, ROM side by side; the queue lies at the start, indirect tables anywhere. */
 #define RAM  0x1000u
@@ -30,17 +19,12 @@ struct world {
     struct virtq_chain chain;
     bool filled;                     /* chain: by the last pop */
     uint16_t popped[VIRTQ_SIZE_MAX]; /* heads in flight: a stack */
-    const uint8_t *data;
-    size_t left;
+    struct input in;
 };
 
 static uint8_t next(struct world *w)
 {
-    if (w->left == 0) {
-        return 0;
-    }
-    w->left--;
-    return *w->data++;
+    return input_byte(&w->in);
 }
 
 static uint16_t next16(struct world *w)
@@ -275,7 +259,7 @@ static void step(struct world *w)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    struct world w = {.data = data, .left = size};
+    struct world w = {.in = {data, size}};
     w.ram = calloc(1, RAM);
     w.more = calloc(1, MORE);
     w.rom = calloc(1, ROM);
@@ -288,7 +272,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     CHECK(mem_add(&w.mem, RAM + MORE, ROM, w.rom, true) == 0);
     virtq_init(&w.q, &w.mem, 64);
     start(&w);
-    while (w.left > 0) {
+    while (w.in.left > 0) {
         step(&w);
     }
     free(w.ram);
