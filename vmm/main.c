@@ -6,6 +6,7 @@
 #include "board.h"
 #include "command.h"
 #include "doctor.h"
+#include "files.h"
 #include "host/signals.h"
 #include "host/terminal.h"
 #include "log.h"
@@ -238,7 +239,7 @@ static enum status run_guest(struct session *s)
     struct error err;
 
     signals_let_writes_fail();
-    if (open_images(s, &err) < 0)
+    if (files_check(&s->options, &err) < 0 || open_images(s, &err) < 0)
         return fail(&err);
     if (s->options.dumpdtb)
         return machine_dump_dtb(&s->options, &s->images, &err) < 0 ? fail(&err) : STATUS_POWEROFF;
