@@ -137,6 +137,20 @@ static void names(void **state)
     free(text);
 }
 
+static void a_long_name_takes_more_room(void **state)
+{
+    struct diff *diff = diff_create();
+
+    (void)state;
+    add(diff, 1, 18, "of a device that takes room", 100, 0);
+    add(diff, 1, 17, "of a device's that has a very long name", 100, 0);
+    char *text = print(diff);
+    expect_in(text, "\nserial of a device that takes room, out  0        18     new ");
+    expect_in(text, "\nserial of a device's that has a very long name, out\n"
+                    "                                         0        17     new ");
+    free(text);
+}
+
 static void many_rows(void **state)
 {
     struct diff *diff = diff_create();
@@ -157,9 +171,8 @@ static void many_rows(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(changes),
-        cmocka_unit_test(nothing),
-        cmocka_unit_test(names),
+        cmocka_unit_test(changes),   cmocka_unit_test(nothing),
+        cmocka_unit_test(names),     cmocka_unit_test(a_long_name_takes_more_room),
         cmocka_unit_test(many_rows),
     };
 

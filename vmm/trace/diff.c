@@ -21,6 +21,7 @@
 #define COUNT_STEP 0.02
 #define TIME_STEP  0.20
 #define TIME_NS    100
+#define NAME_WIDTH 32 /* characters */
 #define TIMES_MIN  10 /* fewer times have no median worth a word */
 
 struct side {
@@ -210,13 +211,19 @@ static void print_times(FILE *out, const struct row *row, size_t part)
 
 static void print_row(FILE *out, const struct row *row, const uint64_t all[2])
 {
-    char name[64];
+    char name[128], count[24];
     uint64_t a = row->side[0].guest.count, b = row->side[1].guest.count;
 
     snprintf(name, sizeof(name), "%s%s%s%s%s", row->device ? row->device : "",
              row->device && row->reg ? " " : "", row->reg ? row->reg : "",
              row->device || row->reg ? ", " : "", row->kind);
-    fprintf(out, "%-32s %9" PRIu64 " %9" PRIu64, name, a, b);
+    /* A long name takes the blanks before the count; a very long one a line of its own. */
+    int width = NAME_WIDTH + 10 - snprintf(count, sizeof(count), "%" PRIu64, a);
+    if ((int)strlen(name) >= width)
+        fprintf(out, "%s\n%*s", name, width, "");
+    else
+        fprintf(out, "%-*s", width, name);
+    fprintf(out, "%s %9" PRIu64, count, b);
     if (a == 0 || b == 0)
         fprintf(out, " %7s", a == 0 ? "new" : "gone");
     else if (!count_changed(row))
@@ -274,9 +281,9 @@ static void print_group(FILE *out, bool colour, const struct diff *diff, enum gr
             continue;
         if (!any)
             fprintf(out,
-                    "\n%s%-32s ---------- exits ----------  --- share ----  ---- guest and KVM ---"
+                    "\n%s%-*s ---------- exits ----------  --- share ----  ---- guest and KVM ---"
                     "  ------- kvmlens ------%s\n",
-                    colour ? "\033[1m" : "", title, colour ? "\033[0m" : "");
+                    colour ? "\033[1m" : "", NAME_WIDTH, title, colour ? "\033[0m" : "");
         any = true;
         print_row(out, row, all);
     }
