@@ -78,6 +78,7 @@ def killed(binary):
         expect(ended.err.count("\n") == 1, "expected one line on stderr", ended)
         expect_text(ended.err, r"is not whole: shown are \d+ events; the last line is missing", ended)
         expect_text(ended.out, "serial", ended)
+        expect_text(ended.out, "The end of the trace is missing, with KVM's statistics", ended)
 
 
 def check_slices(events):
@@ -155,6 +156,8 @@ def forms(binary):
         ended = run([binary, "report", path, "-text", "-filter", "reg=other"])
         expect_text(ended.out, r"\A.*\n.*post other.*\n.3 more did not pass the filter.\n"
                     r"\(3 exits came to kvmlens; 0 records dropped\)\n\Z", ended)
+        ended = run([binary, "report", path, "--text", "--filter", "cpu=9"])
+        expect_text(ended.out, r"\A.*\n.4 more .*\n\(3 exits came to kvmlens; 0 records dropped\)\n\Z", ended)
 
 
 @case("cli", "report: what changed")

@@ -188,7 +188,6 @@ static const char expected_tables[] =
     "  Coalesced MMIO is not used: no store is held back.\n"
     "\n"
     "Measuring costs about 60ns an exit, which is in kvmlens's time.\n"
-    "3 more did not pass the filter: shares and sums are of those that did.\n"
     "2 are missing: they came faster than they could be recorded.\n";
 /* clang-format on */
 
@@ -226,7 +225,6 @@ static void the_tables(void **state)
         .wall_ns = 2500000000,
         .exits = 1010,
         .dropped = 2,
-        .filtered = 3,
         .stat_count = 4,
         .stat = {
             {"exits", 1234}, {"halt_wait_ns", 1000000000}, {"io_exits", 1008}, {"pf_taken", 0}}};
@@ -244,6 +242,48 @@ static void no_exits(void **state)
                      text);
     assert_null(strstr(text, "by kind"));
     free(text);
+    summary_destroy(summary);
+}
+
+static void assert_says(const struct summary *summary, const struct trace_footer *footer,
+                        const char *const *parts, const char *not_this)
+{
+    const struct trace_header header = {.vcpus = 2};
+    size_t len;
+    char *text = summary_text(summary, &header, footer, false, &len);
+
+    assert_non_null(text);
+    for (; *parts; parts++)
+        if (!strstr(text, *parts))
+            fail_msg("expected '%s' in:\n%s", *parts, text);
+    assert_null(strstr(text, not_this));
+    free(text);
+}
+
+/* The time of exits that were left out must not look like somebody's; a trace without its end says
+ * nothing about this KVM. */
+static void what_is_not_known(void **state)
+{
+    struct summary *summary = summary_create();
+
+    (void)state;
+    assert_says(
+        summary, &(struct trace_footer){.cut = true},
+        (const char *const[]){"the trace is cut off before the first\n",
+                              "\nThe end of the trace is missing, with KVM's statistics: ", NULL},
+        "never needed");
+    add(summary, access_of("serial", "THR", true, 100));
+    assert_says(summary, &(struct trace_footer){.wall_ns = 1000, .filtered = 3},
+                (const char *const[]){"\nHow the wall time splits is not known: ",
+                                      "\n3 more did not pass the filter: ", NULL},
+                "guest and KVM 5");
+    assert_says(summary, &(struct trace_footer){.wall_ns = 1000, .cut = true},
+                (const char *const[]){"\nWall time of 2 vCPUs: guest and KVM 5.0%, ",
+                                      "\nThe end of the trace is missing, where KVM tells ", NULL},
+                "This KVM");
+    assert_says(summary, &(struct trace_footer){.wall_ns = 1000},
+                (const char *const[]){"\nThis KVM does not tell ", "\nThis KVM keeps no ", NULL},
+                "missing, ");
     summary_destroy(summary);
 }
 
@@ -422,6 +462,7 @@ int main(void)
         cmocka_unit_test(merged_is_as_added),
         cmocka_unit_test(the_tables),
         cmocka_unit_test(no_exits),
+        cmocka_unit_test(what_is_not_known),
         cmocka_unit_test(the_symbols),
         cmocka_unit_test(a_long_name_takes_more_room),
         cmocka_unit_test(the_clocks_noise),

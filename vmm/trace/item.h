@@ -45,6 +45,7 @@ struct trace_footer {
     uint64_t filtered;   /* events that the filter kept out */
     const char *end;     /* how the guest ended: "power-off", "reset", "crash", ... */
     int status;          /* exit status */
+    bool cut;            /* a trace that was read had no end: what follows is not known */
     unsigned stat_count; /* 0: this KVM has no statistics */
     struct trace_stat stat[TRACE_STATS_MAX];
 };

@@ -375,6 +375,7 @@ static int read_line(struct jsonl_reader *reader, char *line, size_t len)
     if (r < 0 && reader->footer_line)
         reader->footer = reader->counted;
     reader->ended = r == 0;
+    reader->footer.cut = !reader->ended;
     return r;
 }
 
@@ -405,6 +406,7 @@ int jsonl_open(struct jsonl_reader **out, int fd, const char *name, struct error
     reader->name = name;
     reader->lines.fd = fd;
     reader->footer.end = "unknown";
+    reader->footer.cut = true;
     r = read_header(reader, err);
     if (r < 0)
         jsonl_close(reader);

@@ -238,6 +238,10 @@ static void print_split(const struct report *r)
     double wall = (double)(r->footer->wall_ns ? r->footer->wall_ns : 1) * vcpus / 100;
     double guest = (double)r->all->guest.sum, vmm = (double)r->all->vmm.sum, idle = 0;
 
+    if (r->footer->filtered > 0) { /* the time of the others would be nobody's */
+        fprintf(r->out, "How the wall time splits is not known: the filter left events out.\n");
+        return;
+    }
     if (halted)
         idle = (double)halted->value < guest ? (double)halted->value : guest;
     double rest = 100 - (guest + vmm) / wall;
@@ -250,8 +254,9 @@ static void print_split(const struct report *r)
     fprintf(r->out, "kvmlens %.1f%%, else (start, end, tracing) %.1f%%.\n", vmm / wall,
             rest > 0 ? rest : 0);
     if (!halted)
-        fprintf(r->out,
-                "This KVM does not tell how long it slept in hlt: that is in guest and KVM.\n");
+        fprintf(r->out, "%s how long it slept in hlt: that is in guest and KVM.\n",
+                r->footer->cut ? "The end of the trace is missing, where KVM tells"
+                               : "This KVM does not tell");
 }
 
 static void print_stats(const struct report *r)
@@ -263,9 +268,9 @@ static void print_stats(const struct report *r)
     int column = 0;
 
     if (r->footer->stat_count == 0) {
-        fprintf(r->out,
-                "\nThis KVM keeps no statistics: how many exits it handled in the kernel is "
-                "not known.\n");
+        fprintf(r->out, "\n%s: how many exits it handled in the kernel is not known.\n",
+                r->footer->cut ? "The end of the trace is missing, with KVM's statistics"
+                               : "This KVM keeps no statistics");
         return;
     }
     fprintf(r->out, "\n%sKVM's own count%s, where kvmlens saw %" PRIu64 ":\n", style(r, BOLD),
@@ -384,7 +389,9 @@ static void print_report(struct report *r, const struct summary_symbol **scratch
         print_symbols(r, scratch, scratch + SUMMARY_SYMBOLS + 1);
     } else {
         fprintf(r->out, ": %s%s\n",
-                r->footer->filtered ? "none passed the filter" : "the guest never needed it",
+                r->footer->filtered ? "none passed the filter"
+                : r->footer->cut    ? "the trace is cut off before the first"
+                                    : "the guest never needed it",
                 style(r, PLAIN));
     }
     print_stats(r);

@@ -395,7 +395,7 @@ static int text_end(struct trace_sink *sink, const struct trace_footer *footer)
     if (footer->filtered > 0)
         trace_buffer_print(&text->out, "(%" PRIu64 " more did not pass the filter)\n",
                            footer->filtered);
-    if (text->exits || footer->dropped > 0)
+    if (text->exits || footer->dropped > 0 || footer->filtered > 0)
         put_totals(text, footer);
     return trace_buffer_flush(&text->out);
 }
