@@ -271,5 +271,5 @@ enum status doctor_run(void)
 
     enum status status = doctor_report(stdout, log_colour(stdout), &probe);
 
-    return fflush(stdout) == 0 && !ferror(stdout) ? status : STATUS_INTERNAL;
+    return log_flush_stdout() ? status : STATUS_INTERNAL;
 }

@@ -1,6 +1,7 @@
 /*
  * help.c: what -help and its topics print, made from the tables that the parser uses.
  */
+#include "log.h"
 #include "options_backends.h"
 
 #include <stdio.h>
@@ -263,6 +264,5 @@ static void print_topic(const char *topic)
 enum status options_help(const char *topic)
 {
     print_topic(topic);
-    /* A full disk shows at the flush; it must not look like success in a script. */
-    return fflush(stdout) == 0 && !ferror(stdout) ? STATUS_POWEROFF : STATUS_INTERNAL;
+    return log_flush_stdout() ? STATUS_POWEROFF : STATUS_INTERNAL;
 }

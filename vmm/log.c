@@ -3,6 +3,7 @@
  */
 #include "log.h"
 
+#include <errno.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -44,6 +45,15 @@ void log_say(const char *format, ...)
 
     fwrite(line, 1, start + length + 1, stderr);
     fflush(stderr);
+}
+
+bool log_flush_stdout(void)
+{
+    errno = EIO; /* what stands when an earlier write has failed */
+    if (fflush(stdout) == 0 && !ferror(stdout))
+        return true;
+    log_say("cannot write to stdout: %s", strerror(errno));
+    return false;
 }
 
 bool log_colour(FILE *stream)

@@ -80,6 +80,11 @@ static int stray_word(const char *word, struct error *err)
                      QUOTE(word));
 }
 
+static bool is_help(const char *word)
+{
+    return strcmp(word, "-h") == 0 || strcmp(word, "-help") == 0 || strcmp(word, "--help") == 0;
+}
+
 /* What can only be said once all options are known. */
 static int check_together(const struct options *options, struct error *err)
 {
@@ -171,6 +176,8 @@ int options_parse(struct options *options, int argc, char **argv, struct error *
         .devices.ioeventfd = true,
     };
     if (argc > 1 && strcmp(argv[1], "check") == 0) {
+        if (argc > 2 && is_help(argv[2]))
+            return option_help(&parser, "");
         options->mode = MODE_CHECK;
         if (argc > 2)
             return error_set(err, STATUS_USAGE, "check: %s is too much; it takes no options",
@@ -179,6 +186,8 @@ int options_parse(struct options *options, int argc, char **argv, struct error *
     }
     if (argc > 1 && strcmp(argv[1], "explain") == 0) {
         options->mode = MODE_EXPLAIN;
+        if (argc > 2 && is_help(argv[2])) /* its list begins with how it is called */
+            return 0;
         return join_words(options->explain, sizeof(options->explain), argc - 2, argv + 2, err);
     }
     if (argc > 1 && strcmp(argv[1], "report") == 0) {

@@ -117,15 +117,23 @@ def doctor(binary):
 def explain(binary):
     for words, pattern in ((["serial", "THR"], r"^THR \(serial\)"), (["thr"], r"^THR \(serial\)"),
                            (["KVM_EXIT_IO"], "in, out, ins, outs"), (["virtio-blk0 QueueNotify"], "ioeventfd"),
-                           (["kvm_inj_virq"], "interrupt"), ([], "KVM_EXIT_MMIO")):
+                           (["kvm_inj_virq"], "interrupt"), ([], "KVM_EXIT_MMIO"), (["-h"], "^kvmlens explain NAME"),
+                           (["virtio-blk0"], r"^capacity \(virtio-blk\)"), (["nobody"], "all ones"),
+                           (["note"], r"source docs/trace.md")):
         ended = run([binary, "explain", *words])
         expect_status(ended, 0)
         expect_text(ended.out, pattern, ended)
         expect(ended.err == "", "expected nothing on stderr", ended)
     expect("\033" not in run([binary, "explain"]).out, "expected no colours in a pipe")
+
+
+@case("cli", "standard output on a full disk")
+def stdout_full(binary):
     with open("/dev/full", "w", encoding="utf-8") as full:
-        status = subprocess.run([binary, "explain"], stdout=full, timeout=20, check=False).returncode
-    expect(status == INTERNAL, f"expected status {INTERNAL} on a full disk, got {status}")
+        for words in (["explain"], ["explain", "THR"], ["-h"], ["-version"], ["-device", "help"], ["report", "-h"],
+                      ["check", "-h"]):
+            ended = run([binary, *words], stdout=full)
+            expect_one_line(ended, INTERNAL, "cannot write to stdout: No space left on device")
 
 
 @case("cli", "explain knows each event of this kernel's KVM")
@@ -192,6 +200,33 @@ def device_tree(binary, options):
         cpus = options[options.index("-smp") + 1] if "-smp" in options else "1"
         expect(len(re.findall(r"cpu@\w+ \{", source.out)) == int(cpus), f"expected {cpus} processors", source)
         expect_text(source.out, "ns16550a", source)
+
+
+@case("cli", "one file for two things", asan=False)
+def one_file_twice(binary):
+    """What would be overwritten is refused, under another name too, and stays as it is; lines can share a file."""
+    with scratch() as folder:
+        kernel, link, disk = f"{folder}/kernel", f"{folder}/link", f"{folder}/disk"
+        shutil.copy(KERNEL, kernel)
+        os.link(kernel, link)
+        with open(disk, "wb") as file:
+            file.truncate(1 << 20)
+        for options, path, first, second in (
+                (["-trace", f"exits,file={link}"], link, "-kernel", "-trace"),
+                (["-serial", f"file:{kernel}"], kernel, "-kernel", "-serial"),
+                (["-hda", disk, "-trace", f"summary,file={disk}"], disk, "-drive", "-trace"),
+                (["-serial", f"file:{folder}/new", "-trace", f"exits,file={folder}/new"], "new", "-serial", "-trace"),
+                (["-trace", f"exits,format=jsonl,file={folder}/new", "-trace", f"exits,format=html,file={folder}/new"],
+                 "new", "-trace", "-trace"),
+                (["-initrd", disk, "-netdev", "user,id=n", "-device", "virtio-net-device,netdev=n", "-object",
+                  f"filter-dump,id=f,netdev=n,file={disk}"], disk, "-initrd", "-object filter-dump")):
+            expect_one_line(run([binary, "-kernel", kernel, *options]), USAGE, f"{path}' is the file of {first} and of {second}")
+        expect(sorted(os.listdir(folder)) == ["disk", "kernel", "link"], f"found {os.listdir(folder)}")
+        expect(os.path.getsize(disk) == 1 << 20 and os.path.getsize(kernel) == os.path.getsize(KERNEL), "expected whole files")
+        ended = run([binary, "-kernel", kernel, "-append", "run=poweroff", "-serial", f"file:{os.devnull}", "-trace",
+                     f"exits,file={folder}/lines", "-trace", f"summary,file={folder}/lines", "-trace", f"exits,file={os.devnull}"],
+                    env={"KVMLENS_DEV_KVM": "/dev/null"})
+        expect("is the file of" not in ended.err, "expected lines to share a file", ended)
 
 
 @case("cli", "device tree to a full disk")

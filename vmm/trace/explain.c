@@ -38,13 +38,18 @@ static bool is_name(const char *pattern, const char *name, bool exact)
     return (exact ? strncmp : strncasecmp)(pattern, name, len) == 0;
 }
 
-/* The first LEN characters of NAME are TOPIC, or an instance of it ("virtio-blk0"). Every virtio
- * device has the registers of its transport as well. */
-static bool is_topic(const char *topic, const char *name, size_t len)
+/* The first LEN characters of NAME are TOPIC, or an instance of it ("virtio-blk0"). */
+static bool is_instance(const char *topic, const char *name, size_t len)
 {
     while (len > 0 && isdigit((unsigned char)name[len - 1]) && len > strlen(topic))
         len--;
-    if (strlen(topic) == len && strncasecmp(topic, name, len) == 0)
+    return strlen(topic) == len && strncasecmp(topic, name, len) == 0;
+}
+
+/* Every virtio device has the registers of its transport as well. */
+static bool is_topic(const char *topic, const char *name, size_t len)
+{
+    if (is_instance(topic, name, len))
         return true;
     return strcmp(topic, "virtio-mmio") == 0 && strncasecmp(name, "virtio-", 7) == 0;
 }
@@ -190,7 +195,7 @@ static enum status explain(const char *name)
     unsigned found = 0;
 
     for (const struct explanation *e = explanations; e->name; e++) {
-        if (!matches(e, name, false) && strcasecmp(e->topic, name) != 0)
+        if (!matches(e, name, false) && !is_instance(e->topic, name, strlen(name)))
             continue;
         if (found++)
             putchar('\n');
@@ -209,6 +214,5 @@ enum status explain_run(const char *name)
         print_markdown();
     else
         status = explain(name);
-    /* A full disk shows at the flush; it must not look like success in a script. */
-    return fflush(stdout) == 0 && !ferror(stdout) ? status : STATUS_INTERNAL;
+    return log_flush_stdout() ? status : STATUS_INTERNAL;
 }

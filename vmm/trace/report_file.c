@@ -106,14 +106,14 @@ static int parse_words(struct report *report, int argc, char **argv, struct erro
 
     opterr = 0;
     optind = 0; /* GNU: begin anew */
-    while ((word = getopt_long_only(argc, argv, "", words, NULL)) != -1) {
+    while ((word = getopt_long_only(argc, argv, "h", words, NULL)) != -1) {
         if (word == '?')
             return bad_word(argv[optind - 1], err);
         if (word == FILTER && filter_parse(&report->filter, optarg, err) < 0)
             return -1;
         if (word == DIFF)
             report->diff = optarg;
-        if (word == HELP)
+        if (word == HELP || word == 'h')
             report->help = true;
         if (word < FORMS) {
             report->form[word].wanted = true;
