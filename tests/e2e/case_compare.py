@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 
-from harness import KERNEL, KVMLENS, QEMU, USAGE, Ended, Skip, case, environment, expect, expect_status, expect_text, \
+from harness import IMAGE, KERNEL, KVMLENS, QEMU, USAGE, Ended, Skip, case, environment, expect, expect_status, expect_text, \
     has_tracefs, kvm_trouble, run, scratch
 
 COMPARE = "scripts/compare-qemu"
@@ -285,6 +285,21 @@ def differs(_, text, pattern):
            "expected kvmlens's column to be well", ended)
     if "sleep" in text:  # the others run beside this one
         expect(not is_running("sleep", "987"), "expected no process left behind")
+
+
+@case("compare", "kvmlens fails, alone or as QEMU does", asan=False)
+def ours_fails(_):
+    """What it says is shown, as QEMU's is: the others are compared with it, but it is not well for that."""
+    need_kvm()
+    arguments = ("-M", "microvm", "-nographic", "-no-reboot", "-kernel", "/no/such/kernel")
+    with scratch() as folder:
+        for qemu in ("exit 0", f"echo no luck >&2; exit {IMAGE}"):
+            ended, report = compare("--no-machine", "--no-why", "--qemu", program(folder, qemu), arguments=arguments, pairs=1)
+            expect_status(ended, DIFFERENT if qemu == "exit 0" else SAME)
+            expect_text(ended.out, rf"^kvmlens: exit status {IMAGE}\n  kvmlens: /no/such/kernel: cannot open: No such file", ended)
+            expect("no luck" not in qemu or re.search(rf"qemu kvm: exit status {IMAGE}\n  no luck", ended.out),
+                   "expected what QEMU says too", ended)
+            expect("/no/such/kernel" in report["output"]["errors"]["kvmlens"], "expected it as JSON", ended)
 
 
 @case("compare", "what it is asked to mask", asan=False)
