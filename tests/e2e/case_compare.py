@@ -170,6 +170,10 @@ def mistakes(_):
     for options, pattern in ((["--pairs", "2"], "behind --"), (["--pairs", "0", "--", "-kernel", "K"], "below 1"),
                              (["--accel", "xen", "--", "-kernel", "K"], "kvm, tcg"),
                              (["--with", "bochs", "--", "-kernel", "K"], "no adapter bochs.*kvmtool"),
+                             (["--accel", "kvm,tcg,kvm", "--", "-kernel", "K"], "would be qemu kvm: each is expected once"),
+                             (["--with", "qemu", "--", "-kernel", "K"], "two columns would be qemu kvm"),
+                             (["--with", "kvmlens", "--", "-kernel", "K"], "two columns would be kvmlens"),
+                             (["--with", "qemu-pc", "--with", "qemu-pc", "--", "-kernel", "K"], "would be qemu-pc"),
                              (["--mask", "(=x", "--", "-kernel", "K"], r"\(")):
         ended = run([COMPARE, *options])
         expect_status(ended, USAGE)
