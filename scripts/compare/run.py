@@ -1,5 +1,6 @@
 """One run of one VMM, and what can be known of it."""
 import collections
+import math
 import os
 import re
 import signal
@@ -34,7 +35,7 @@ class Launcher:
         with tempfile.TemporaryDirectory(dir=self.folder) as folder:
             output, errors = f"{folder}/output", f"{folder}/errors"
             ours, theirs = socket.socketpair()
-            command = [self.program, str(theirs.fileno()), str(int(watch)), str(int(limit_s * 1000)), output, errors,
+            command = [self.program, str(theirs.fileno()), str(int(watch)), str(math.ceil(limit_s * 1000)), output, errors,
                        *words]
             with ours, subprocess.Popen(command, pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL) as process:
                 theirs.close()

@@ -18,7 +18,9 @@ SAME, DIFFERENT, MISSING = 0, 1, 69
 sys.path.insert(0, "scripts/compare")
 
 import commandline  # noqa: E402
+import document  # noqa: E402
 from report import UNKNOWN  # noqa: E402
+import rows  # noqa: E402
 import run as one_run  # noqa: E402
 import stats  # noqa: E402
 import table  # noqa: E402
@@ -140,6 +142,26 @@ def ram_mapping(_):
     expect(one_run.touched(smaps, 64 << 20) is None, "expected none of that size")
 
 
+@case("compare", "a run that ends before it has started", asan=False)
+def no_start(_):
+    """Its end is none: from the clock's beginning it would be a time of days."""
+    def stop(pid):
+        os.kill(pid, signal.SIGSTOP)
+    with scratch() as folder:
+        launcher = one_run.Launcher(os.path.abspath(folder))
+        ended, facts = launcher.run(["true"], 0.2, started=stop)
+        expect(ended.limited and not facts["start"] and not facts["end"], f"expected no times: {ended}, {facts}")
+        late, _facts = launcher.run(["echo", "said"], 0.5, started=lambda _pid: time.sleep(1))
+        expect(late.output == "said\n", f"expected the limit to count from the start: {late}")
+        expect(launcher.run(["sleep", "100"], 1e-5)[0].limited, "expected the least of limits to be one")
+    for start, end, wanted in ((0, 5_000_000, []), (2_000_000, 5_000_000, ["3.00"])):
+        facts.update(start=start, end=end)
+        made = rows.groups({"x": [{one_run.PLAIN: {"ended": ended, "facts": facts}}]}, "no events", {}, {})
+        cells = [line.cells[0] for group in made for line in group.rows if line.key == "end"]
+        expect(cells == wanted, f"expected {wanted}, found {cells}")
+        expect(list(document.timeline({"measured": ["x"], "groups": []})), "expected a page all the same")
+
+
 # --- command lines -------------------------------------------------------------------------------------------------------
 
 def fitted(name, words, accelerator="kvm"):
@@ -168,6 +190,8 @@ def words(_):
 @case("compare", "mistakes on its command line", asan=False)
 def mistakes(_):
     for options, pattern in ((["--pairs", "2"], "behind --"), (["--pairs", "0", "--", "-kernel", "K"], "below 1"),
+                             *((["--limit", limit, "--", "-kernel", "K"], f"limit: {limit} is no number of seconds above 0")
+                               for limit in ("0", "-5", "nan", "inf", "1e7")),
                              (["--accel", "xen", "--", "-kernel", "K"], "kvm, tcg"),
                              (["--with", "bochs", "--", "-kernel", "K"], "no adapter bochs.*kvmtool"),
                              (["--accel", "kvm,tcg,kvm", "--", "-kernel", "K"], "would be qemu kvm: each is expected once"),
