@@ -6,13 +6,16 @@ import re
 import signal
 import socket
 import subprocess
-import sys
 import tempfile
 
 HERE = os.path.dirname(os.path.realpath(__file__))
 PLAIN, PHASES, COUNTS = "plain", "phases", "counts"  # the kinds of runs
 
 Ended = collections.namedtuple("Ended", "status output errors limited")
+
+
+class Failed(Exception):
+    """The host does not let us measure; the text says why."""
 
 
 class Launcher:
@@ -27,7 +30,8 @@ class Launcher:
         try:
             subprocess.run(command, stderr=subprocess.PIPE, encoding="utf-8", check=True)
         except (OSError, subprocess.CalledProcessError) as error:
-            sys.exit(f"compare-qemu: cannot compile {source}: {getattr(error, 'stderr', '').strip() or error}")
+            reason = (getattr(error, "stderr", None) or "").strip() or error
+            raise Failed(f"cannot compile {source}: {reason}") from error
 
     def run(self, words, limit_s, watch=False, started=None, exiting=None):
         """Runs a command; STARTED(pid) is called before it begins, EXITING(pid) while its last thread
@@ -45,7 +49,7 @@ class Launcher:
                     process.kill()  # and its child with it
                     raise
             if facts is None:
-                raise RuntimeError("launch has ended without a word")
+                raise Failed("launch has ended without a word")
             return Ended(status_text(facts), text_of(output), text_of(errors), bool(facts["limited"])), facts
 
     @staticmethod

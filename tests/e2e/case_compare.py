@@ -14,7 +14,7 @@ from harness import IMAGE, KERNEL, KVMLENS, QEMU, USAGE, Ended, Skip, case, envi
 
 COMPARE = "scripts/compare-qemu"
 ARGUMENTS = ("-M", "microvm", "-nographic", "-no-reboot", "-kernel", KERNEL, "-append", "run=poweroff")
-SAME, DIFFERENT, MISSING = 0, 1, 69
+SAME, DIFFERENT, MISSING, FAILED = 0, 1, 69, 70
 sys.path.insert(0, "scripts/compare")
 
 import commandline  # noqa: E402
@@ -203,6 +203,44 @@ def mistakes(_):
         expect_status(ended, USAGE)
         expect(ended.out == "" and ended.err.count("\n") == 1, "expected one line on stderr", ended)
         expect_text(ended.err, pattern, ended)
+
+
+@case("compare", "files that cannot be written are refused before anything is measured", asan=False)
+def refused_files(_):
+    with scratch() as folder:
+        kept, link = f"{folder}/kept", f"{folder}/link"
+        with open(kept, "w", encoding="ascii") as file:
+            file.write("kept")
+        os.symlink("nothing", link)
+        good = ["--html", kept, "--json", f"{folder}/new/json", "--markdown", link]
+        for option, path, why in (("html", "/proc/x", "No such file"), ("json", f"{folder}/", "Is a directory"),
+                                  ("markdown", folder, "Is a directory"), ("markdown", f"{kept}/x", "File exists"),
+                                  ("json", "", "No such file")):
+            ended = run([COMPARE, *good, f"--{option}", path, "--", "-kernel", "/no/such/kernel"])
+            expect_status(ended, USAGE)
+            expect(ended.out == "" and ended.err.count("\n") == 1, "expected one line on stderr", ended)
+            expect_text(ended.err, f"^compare-qemu: --{option} {path}: {why}.*; expected a file", ended)
+        with open(kept, encoding="ascii") as file:
+            expect(file.read() == "kept", "expected the file as it was")
+        found = sorted(os.listdir(folder) + os.listdir(f"{folder}/new"))
+        expect(found == ["kept", "link", "new"], f"expected no file to be left, found {found}")
+
+
+@case("compare", "a full disk, no compiler: the host has failed", asan=False)
+def host_fails(_):
+    need_kvm()
+    with scratch() as folder:
+        arguments = ["--pairs", "1", "--no-machine", "--qemu", program(folder, "exit 0")]
+        for options, redirect, env, why in (
+                (["--markdown", "/dev/full"], "", {}, "/dev/full: No space left on device"),
+                ([], ">/dev/full", {}, "standard output: No space left on device"),
+                ([], "", {"CC": "/no/such/cc"}, "cannot compile .*launch.c: .*/no/such/cc")):
+            ended = run(["sh", "-c", f'exec "$@" {redirect}', "sh", COMPARE, *arguments, "--html", f"{folder}/page.html",
+                         *options, "--", *ARGUMENTS], env=env)
+            expect_status(ended, FAILED)
+            expect(ended.err.count("\n") == 1, "expected one line on stderr", ended)
+            expect_text(ended.err, f"^compare-qemu: {why}", ended)
+            expect(env or os.path.getsize(f"{folder}/page.html"), "expected the other file all the same", ended)
 
 
 # --- whole comparisons ---------------------------------------------------------------------------------------------------
