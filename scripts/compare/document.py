@@ -30,7 +30,7 @@ def median(row, column):
 def timeline(report):
     """A bar for each column: how far it was when."""
     rows = {row["key"]: row for group in report["groups"] for row in group["rows"]}
-    ends = [median(rows["end"], i) or 0 for i in range(len(report["measured"]))]
+    ends = [median(rows["end"], i) or 0 if "end" in rows else 0 for i in range(len(report["measured"]))]
     full = max(ends + [1e-9])
     known = [(key, name) for key, name in PHASES if key in rows]
     yield '<section class="phases" aria-label="When what happened"><h2>From exec to the end</h2>'

@@ -10,7 +10,8 @@
  *                all of /proc/N can be read
  *   "done KEY=VALUE..."  times are CLOCK_MONOTONIC in ns, CPU times us, memory KiB
  * The child's standard output goes through a pipe to the file OUTPUT, and the moment of its first
- * byte is kept; standard input is /dev/null.  After LIMIT_MS its process group is killed.
+ * byte is kept; standard input is /dev/null.  LIMIT_MS after it may go on, its process group is killed;
+ * where that was before it became the command there is no start, and no time to tell: both are 0.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -38,9 +39,9 @@ struct launch {
     bool watch;
     pid_t child;
     int pipe, output;
-    uint64_t *start; /* shared with the child: the moment before execvp() */
-    uint64_t first, end, deadline;
-    unsigned threads; /* started, the first one included */
+    uint64_t *start;                      /* shared with the child: the moment before execvp() */
+    uint64_t first, end, limit, deadline; /* limit: ns */
+    unsigned threads;                     /* started, the first one included */
     bool limited, ended;
     int status;
     struct rusage usage;
@@ -108,6 +109,7 @@ static void spawn(struct launch *l, const char *errors, char **command)
         fail("fork");
     if (l->child == 0)
         become(l, go[0], out[1], err, command);
+    setpgid(l->child, l->child); /* as it does itself: the group is there for both */
     close(out[1]);
     close(go[0]);
     l->pipe = out[0];
@@ -120,6 +122,7 @@ static void spawn(struct launch *l, const char *errors, char **command)
 
     snprintf(line, sizeof(line), "pid %d\n", (int)l->child);
     tell(l, line, true);
+    l->deadline = now() + l->limit;
     if (write(go[1], "g", 1) != 1)
         fail("the child");
     close(go[1]);
@@ -223,7 +226,7 @@ static void report(const struct launch *l)
     snprintf(line, sizeof(line),
              "done status=%d limited=%d start=%" PRIu64 " first=%" PRIu64 " end=%" PRIu64
              " user=%lld system=%lld rss=%ld threads=%u voluntary=%ld involuntary=%ld\n",
-             l->status, l->limited, *l->start, l->first, l->end,
+             l->status, l->limited, *l->start, l->first, *l->start ? l->end : 0,
              u->ru_utime.tv_sec * 1000000ll + u->ru_utime.tv_usec,
              u->ru_stime.tv_sec * 1000000ll + u->ru_stime.tv_usec, u->ru_maxrss, l->threads,
              u->ru_nvcsw, u->ru_nivcsw);
@@ -243,7 +246,7 @@ int main(int argc, char **argv)
         .socket = atoi(argv[1]),
         .watch = atoi(argv[2]) != 0,
         .threads = 1,
-        .deadline = now() + strtoull(argv[3], NULL, 10) * 1000000u,
+        .limit = strtoull(argv[3], NULL, 10) * 1000000u,
         .output = open(argv[4], O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666),
     };
 

@@ -25,10 +25,10 @@ def _at(kind, *path):
 
 
 def _plain_ms(end):
-    """Milliseconds from the exec to a moment that the launcher saw."""
+    """Milliseconds from the exec to a moment that the launcher saw; None where it saw one of them only."""
     def take(found):
         facts = found[PLAIN]["facts"]
-        return (facts[end] - facts["start"]) / 1e6 if facts[end] else None
+        return (facts[end] - facts["start"]) / 1e6 if facts[end] and facts["start"] else None
     return take
 
 

@@ -1,17 +1,21 @@
 """One run of one VMM, and what can be known of it."""
 import collections
+import math
 import os
 import re
 import signal
 import socket
 import subprocess
-import sys
 import tempfile
 
 HERE = os.path.dirname(os.path.realpath(__file__))
 PLAIN, PHASES, COUNTS = "plain", "phases", "counts"  # the kinds of runs
 
 Ended = collections.namedtuple("Ended", "status output errors limited")
+
+
+class Failed(Exception):
+    """The host does not let us measure; the text says why."""
 
 
 class Launcher:
@@ -26,7 +30,8 @@ class Launcher:
         try:
             subprocess.run(command, stderr=subprocess.PIPE, encoding="utf-8", check=True)
         except (OSError, subprocess.CalledProcessError) as error:
-            sys.exit(f"compare-qemu: cannot compile {source}: {getattr(error, 'stderr', '').strip() or error}")
+            reason = (getattr(error, "stderr", None) or "").strip() or error
+            raise Failed(f"cannot compile {source}: {reason}") from error
 
     def run(self, words, limit_s, watch=False, started=None, exiting=None):
         """Runs a command; STARTED(pid) is called before it begins, EXITING(pid) while its last thread
@@ -34,7 +39,7 @@ class Launcher:
         with tempfile.TemporaryDirectory(dir=self.folder) as folder:
             output, errors = f"{folder}/output", f"{folder}/errors"
             ours, theirs = socket.socketpair()
-            command = [self.program, str(theirs.fileno()), str(int(watch)), str(int(limit_s * 1000)), output, errors,
+            command = [self.program, str(theirs.fileno()), str(int(watch)), str(math.ceil(limit_s * 1000)), output, errors,
                        *words]
             with ours, subprocess.Popen(command, pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL) as process:
                 theirs.close()
@@ -44,7 +49,7 @@ class Launcher:
                     process.kill()  # and its child with it
                     raise
             if facts is None:
-                raise RuntimeError("launch has ended without a word")
+                raise Failed("launch has ended without a word")
             return Ended(status_text(facts), text_of(output), text_of(errors), bool(facts["limited"])), facts
 
     @staticmethod

@@ -89,7 +89,7 @@ def verdict_lines(report, style):
         says = f"{column['title']}: exit status {column['status']}" if column["status"].isdigit() else \
             f"{column['title']}: ended by {column['status']}"
         yield says if column["same_status"] and column["title"] not in output["limited"] else style.bad(says)
-        if output["errors"][column["title"]] and (not column["same_status"] or column["title"] in output["limited"]):
+        if output["errors"][column["title"]] and (column["status"] != "0" or not column["same_status"]):
             yield from (f"  {line}" for line in output["errors"][column["title"]].splitlines()[-5:])
     for title in output["unsteady"]:
         yield style.bad(f"{title}: the runs differ among themselves")

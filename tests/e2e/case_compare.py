@@ -9,16 +9,18 @@ import subprocess
 import sys
 import time
 
-from harness import KERNEL, KVMLENS, QEMU, USAGE, Ended, Skip, case, environment, expect, expect_status, expect_text, \
+from harness import IMAGE, KERNEL, KVMLENS, QEMU, USAGE, Ended, Skip, case, environment, expect, expect_status, expect_text, \
     has_tracefs, kvm_trouble, run, scratch
 
 COMPARE = "scripts/compare-qemu"
 ARGUMENTS = ("-M", "microvm", "-nographic", "-no-reboot", "-kernel", KERNEL, "-append", "run=poweroff")
-SAME, DIFFERENT, MISSING = 0, 1, 69
+SAME, DIFFERENT, MISSING, FAILED = 0, 1, 69, 70
 sys.path.insert(0, "scripts/compare")
 
 import commandline  # noqa: E402
+import document  # noqa: E402
 from report import UNKNOWN  # noqa: E402
+import rows  # noqa: E402
 import run as one_run  # noqa: E402
 import stats  # noqa: E402
 import table  # noqa: E402
@@ -140,6 +142,26 @@ def ram_mapping(_):
     expect(one_run.touched(smaps, 64 << 20) is None, "expected none of that size")
 
 
+@case("compare", "a run that ends before it has started", asan=False)
+def no_start(_):
+    """Its end is none: from the clock's beginning it would be a time of days."""
+    def stop(pid):
+        os.kill(pid, signal.SIGSTOP)
+    with scratch() as folder:
+        launcher = one_run.Launcher(os.path.abspath(folder))
+        ended, facts = launcher.run(["true"], 0.2, started=stop)
+        expect(ended.limited and not facts["start"] and not facts["end"], f"expected no times: {ended}, {facts}")
+        late, _facts = launcher.run(["echo", "said"], 0.5, started=lambda _pid: time.sleep(1))
+        expect(late.output == "said\n", f"expected the limit to count from the start: {late}")
+        expect(launcher.run(["sleep", "100"], 1e-5)[0].limited, "expected the least of limits to be one")
+    for start, end, wanted in ((0, 5_000_000, []), (2_000_000, 5_000_000, ["3.00"])):
+        facts.update(start=start, end=end)
+        made = rows.groups({"x": [{one_run.PLAIN: {"ended": ended, "facts": facts}}]}, "no events", {}, {})
+        cells = [line.cells[0] for group in made for line in group.rows if line.key == "end"]
+        expect(cells == wanted, f"expected {wanted}, found {cells}")
+        expect(list(document.timeline({"measured": ["x"], "groups": []})), "expected a page all the same")
+
+
 # --- command lines -------------------------------------------------------------------------------------------------------
 
 def fitted(name, words, accelerator="kvm"):
@@ -168,13 +190,57 @@ def words(_):
 @case("compare", "mistakes on its command line", asan=False)
 def mistakes(_):
     for options, pattern in ((["--pairs", "2"], "behind --"), (["--pairs", "0", "--", "-kernel", "K"], "below 1"),
+                             *((["--limit", limit, "--", "-kernel", "K"], f"limit: {limit} is no number of seconds above 0")
+                               for limit in ("0", "-5", "nan", "inf", "1e7")),
                              (["--accel", "xen", "--", "-kernel", "K"], "kvm, tcg"),
                              (["--with", "bochs", "--", "-kernel", "K"], "no adapter bochs.*kvmtool"),
+                             (["--accel", "kvm,tcg,kvm", "--", "-kernel", "K"], "would be qemu kvm: each is expected once"),
+                             (["--with", "qemu", "--", "-kernel", "K"], "two columns would be qemu kvm"),
+                             (["--with", "kvmlens", "--", "-kernel", "K"], "two columns would be kvmlens"),
+                             (["--with", "qemu-pc", "--with", "qemu-pc", "--", "-kernel", "K"], "would be qemu-pc"),
                              (["--mask", "(=x", "--", "-kernel", "K"], r"\(")):
         ended = run([COMPARE, *options])
         expect_status(ended, USAGE)
         expect(ended.out == "" and ended.err.count("\n") == 1, "expected one line on stderr", ended)
         expect_text(ended.err, pattern, ended)
+
+
+@case("compare", "files that cannot be written are refused before anything is measured", asan=False)
+def refused_files(_):
+    with scratch() as folder:
+        kept, link = f"{folder}/kept", f"{folder}/link"
+        with open(kept, "w", encoding="ascii") as file:
+            file.write("kept")
+        os.symlink("nothing", link)
+        good = ["--html", kept, "--json", f"{folder}/new/json", "--markdown", link]
+        for option, path, why in (("html", "/proc/x", "No such file"), ("json", f"{folder}/", "Is a directory"),
+                                  ("markdown", folder, "Is a directory"), ("markdown", f"{kept}/x", "File exists"),
+                                  ("json", "", "No such file")):
+            ended = run([COMPARE, *good, f"--{option}", path, "--", "-kernel", "/no/such/kernel"])
+            expect_status(ended, USAGE)
+            expect(ended.out == "" and ended.err.count("\n") == 1, "expected one line on stderr", ended)
+            expect_text(ended.err, f"^compare-qemu: --{option} {path}: {why}.*; expected a file", ended)
+        with open(kept, encoding="ascii") as file:
+            expect(file.read() == "kept", "expected the file as it was")
+        found = sorted(os.listdir(folder) + os.listdir(f"{folder}/new"))
+        expect(found == ["kept", "link", "new"], f"expected no file to be left, found {found}")
+
+
+@case("compare", "a full disk, no compiler: the host has failed", asan=False)
+def host_fails(_):
+    need_kvm()
+    with scratch() as folder:
+        arguments = ["--pairs", "1", "--no-machine", "--qemu", program(folder, "exit 0")]
+        for options, redirect, env, why in (
+                (["--markdown", "/dev/full"], "", {}, "/dev/full: No space left on device"),
+                ([], ">/dev/full", {}, "standard output: No space left on device"),
+                ([], "", {"CC": "/no/such/cc"}, "cannot compile .*launch.c: .*/no/such/cc")):
+            ended = run(["sh", "-c", f'exec "$@" {redirect}', "sh", COMPARE, *arguments, "--html", f"{folder}/page.html",
+                         *options, "--", *ARGUMENTS], env=env)
+            expect_status(ended, FAILED)
+            expect(ended.err.count("\n") == 1, "expected one line on stderr", ended)
+            expect_text(ended.err, f"^compare-qemu: {why}", ended)
+            expect(env or os.path.getsize(f"{folder}/page.html"), "expected the other file all the same", ended)
 
 
 # --- whole comparisons ---------------------------------------------------------------------------------------------------
@@ -285,6 +351,21 @@ def differs(_, text, pattern):
            "expected kvmlens's column to be well", ended)
     if "sleep" in text:  # the others run beside this one
         expect(not is_running("sleep", "987"), "expected no process left behind")
+
+
+@case("compare", "kvmlens fails, alone or as QEMU does", asan=False)
+def ours_fails(_):
+    """What it says is shown, as QEMU's is: the others are compared with it, but it is not well for that."""
+    need_kvm()
+    arguments = ("-M", "microvm", "-nographic", "-no-reboot", "-kernel", "/no/such/kernel")
+    with scratch() as folder:
+        for qemu in ("exit 0", f"echo no luck >&2; exit {IMAGE}"):
+            ended, report = compare("--no-machine", "--no-why", "--qemu", program(folder, qemu), arguments=arguments, pairs=1)
+            expect_status(ended, DIFFERENT if qemu == "exit 0" else SAME)
+            expect_text(ended.out, rf"^kvmlens: exit status {IMAGE}\n  kvmlens: /no/such/kernel: cannot open: No such file", ended)
+            expect("no luck" not in qemu or re.search(rf"qemu kvm: exit status {IMAGE}\n  no luck", ended.out),
+                   "expected what QEMU says too", ended)
+            expect("/no/such/kernel" in report["output"]["errors"]["kvmlens"], "expected it as JSON", ended)
 
 
 @case("compare", "what it is asked to mask", asan=False)

@@ -114,10 +114,21 @@ def tree_in_tmp(_binary):
 
 @case("with-kvm", "no command, no such command")
 def no_command(_binary):
-    for command, status, message in (([], 2, "no command"), (["no-such"], 127, "no-such: No such file"),
-                                     (["/etc/passwd"], 126, "passwd: Permission denied")):
+    for command, status, message in (([], 125, "no command"), (["no-such"], 127, "no-such: No such file"),
+                                     ([""], 127, ": No such file"), (["/etc/passwd"], 126, "passwd: Permission denied")):
         ended = run([*NESTED, *command])
         expect_status(ended, status)
+        expect_text(ended.err, rf"^with-kvm: .*{message}", ended)
+
+
+@case("cli", "with-kvm: mistakes on its command line", asan=False, nested=False)
+def mistakes(_binary):
+    """The status is not one that the command could be thought to have, as with timeout(1) and env(1)."""
+    for options, message in (([], "no command"), (["--"], "no command"), (["--foo", "true"], "--foo"),
+                             (["--timeout", "nan", "true"], "nan is no number"), (["--timeout"], "--timeout")):
+        ended = run([WITH_KVM, *options])
+        expect_status(ended, 125)
+        expect(ended.out == "" and ended.err.count("\n") == 1, "expected one line on stderr", ended)
         expect_text(ended.err, rf"^with-kvm: .*{message}", ended)
 
 
@@ -154,6 +165,7 @@ def time_limit_here(_binary):
         expect_status(run([WITH_KVM, "--timeout", "50", "sh", "-c", script]), status)
     for command, status in (("no-such", 127), ("/etc/passwd", 126)):
         expect_status(run([WITH_KVM, "--timeout", "50", command]), status)
+    no_name("--timeout", "50")
 
 
 @case("with-kvm", "what changes on the host is seen")
@@ -236,6 +248,14 @@ def here(_binary):
     ended = run([WITH_KVM, "sh", "-c", "kill -PIPE $$; echo not reached"])
     expect_status(ended, -signal.SIGPIPE)
     expect_status(run([WITH_KVM, "no-such"]), 127)
+    no_name()
+
+
+def no_name(*options):
+    """`with-kvm "$UNSET"`"""
+    ended = run([WITH_KVM, *options, ""])
+    expect_status(ended, 127)
+    expect(ended.err == "with-kvm: : No such file or directory\n", "expected one line", ended)
 
 
 def run_hidden(*command):
