@@ -19,7 +19,7 @@ def run(command, seconds):
         child = os.posix_spawnp(command[0], command, os.environ, setsigmask=(), setsigdef=(signal.SIGPIPE,))
         status = wait(child, seconds)
         if status is None:
-            os.kill(child, signal.SIGTERM)
+            send(child, signal.SIGTERM)
             wait(child, PATIENCE)
             end_all()
         return status
@@ -41,12 +41,22 @@ def wait(child, seconds):
             return None
         came = signal.sigtimedwait(WATCHED, left)
         if came and came.si_signo != signal.SIGCHLD and came.si_code <= 0:  # the terminal's reach the child themselves
-            os.kill(child, came.si_signo)
+            send(child, came.si_signo)
+
+
+def send(process, number):
+    """False where it may not be sent: a program with more rights (sudo) ends when it likes."""
+    try:
+        os.kill(process, number)
+        return True
+    except (PermissionError, ProcessLookupError):
+        return False
 
 
 def end_all():
-    """Kills children until there are none: those of a child that ends become children of this process."""
+    """Kills children until there are none that can be: those of a child that ends become children of this process."""
     while True:
+        killed = False
         for path in glob.glob("/proc/[0-9]*/stat"):
             try:
                 with open(path, encoding="ascii", errors="replace") as file:
@@ -54,7 +64,9 @@ def end_all():
             except OSError:  # It has ended.
                 continue
             if int(parent) == os.getpid():
-                os.kill(int(path.split("/")[2]), signal.SIGKILL)
+                killed |= send(int(path.split("/")[2]), signal.SIGKILL)
+        if not killed:
+            return
         try:
             os.wait()
         except ChildProcessError:

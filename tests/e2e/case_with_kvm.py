@@ -8,6 +8,7 @@ import signal
 import struct
 import subprocess
 import sys
+import tempfile
 import termios
 import time
 
@@ -166,6 +167,29 @@ def time_limit_here(_binary):
     for command, status in (("no-such", 127), ("/etc/passwd", 126)):
         expect_status(run([WITH_KVM, "--timeout", "50", command]), status)
     no_name("--timeout", "50")
+
+
+@case("kvm", "with-kvm: time limit of a program with more rights", asan=False, nested=False)
+def time_limit_setuid(_binary):
+    """It cannot be ended, like sudo for who is not root; the limit is kept all the same."""
+    if os.geteuid() != 0:
+        raise Skip("it takes root to make a program of root's")
+    with tempfile.TemporaryDirectory() as folder:
+        os.chmod(folder, 0o755)
+        program = f"{folder}/program"
+        shutil.copy(shutil.which("setpriv"), program)
+        os.chmod(program, 0o4755)
+        user = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--"]
+        limited = ("import sys; sys.path.insert(0, 'scripts/nested'); import limit; "
+                   "sys.exit(124 if limit.run(sys.argv[1:], 1) is None else 1)")
+        command = [*user, "/usr/bin/python3", "-Bc", limited, program, "--reuid=0", "sleep", "15"]
+        if run([*user, "/usr/bin/python3", "-c", "open('scripts/nested/limit.py')"]).status != 0:
+            raise Skip("the tree or python3 is closed to other users")
+        start = time.monotonic()
+        ended = run(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)  # the program keeps them open
+        took = time.monotonic() - start
+        expect_status(ended, 124)
+        expect(took < 14, f"expected an end before the program's: {took:.1f} s", ended)
 
 
 @case("with-kvm", "what changes on the host is seen")
