@@ -178,7 +178,7 @@ def no_terminal(binary, env, terminal=False):
 
 
 @case("cli", "live: has the terminal for itself", options=("-trace", "live", "-trace", "exits"), pattern="file=PATH")
-@case("cli", "live: only once", options=("-trace", "live", "-trace", "live"), pattern="file=PATH")
+@case("cli", "live: only once", options=("-trace", "live", "-trace", "live"), pattern="there can be one -trace live")
 @case("cli", "live: no file", options=("-trace", f"live,file={os.devnull}"), pattern="neither file nor format")
 @case("cli", "live: no format", options=("-trace", "live,format=text"), pattern="neither file nor format")
 def refused(binary, options, pattern):
