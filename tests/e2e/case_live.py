@@ -5,6 +5,7 @@ import re
 import signal
 import struct
 import termios
+import time
 
 from case_terminal import Terminal
 from harness import CRASH, KERNEL, POWEROFF, SIGNAL, USAGE, case, environment, expect, expect_one_line, run
@@ -156,6 +157,66 @@ def background(binary):
     with Terminal(["bash", "-c", f"set -m; {command} & wait $!; echo status $?"]) as terminal:
         terminal.ends(0)
         expect("status 0" in terminal.seen and "\x1b" not in terminal.seen, terminal.seen)
+
+
+class Shell(View):
+    """A shell with job control, in which the view is a job."""
+
+    def __init__(self, binary):  # pylint: disable=super-init-not-called
+        self.all = ""
+        self.job = f"{binary} -M microvm -serial null -kernel {KERNEL} -append {BUSY} -trace live"
+        Terminal.__init__(self, ["bash", "--norc", "--noprofile", "-i"], env={"TERM": "xterm", "PS1": "sh> ", "HISTFILE": ""})
+        self.wait_for("sh> ")
+
+    def modes(self):
+        return termios.tcgetattr(self.slave)
+
+    def ends_after(self, keys):
+        """KEYS end the job, and what the shell finds then is its own."""
+        self.type(keys)
+        self.wait_for("sh> ")
+        self.type("stty -a | tr -d '\\n'; exit 3\n")
+        self.wait_for(r" icanon .* echo ")
+        self.ends(3, restored=False)
+        expect(self.all.count(LEAVE) == self.all.count(ENTER), f"expected the screen as it was\n{self.all[-300:]!r}")
+
+
+@case("kvm", "live: started in the background, fg brings the view", nested=False)
+def foreground(binary):
+    with Shell(binary) as shell:
+        shell.type(shell.job + " &\n")
+        shell.wait_for(r"\[1\] \d+")
+        time.sleep(0.5)  # long enough for a view
+        shell.type("\n")
+        shell.wait_for("sh> ")
+        expect(ENTER not in shell.all, f"expected no view in the background\n{shell.all!r}")
+        shell.type("fg\n")
+        shell.frame_with("exits/s")
+        shell.type("p")
+        shell.frame_with(" paused")
+        shell.ends_after("\x03")
+
+
+@case("kvm", "live: stopped, continued in the background, fg brings the view", nested=False)
+def foreground_again(binary):
+    with Shell(binary) as shell:
+        shell.type(shell.job + "\n")
+        shell.frame_with("exits/s")
+        shell.type("\x1a")
+        shell.wait_for("Stopped.*\n.*sh> ")
+        expect(shell.all.count(LEAVE) == 1, "expected the screen as it was")
+        shell.type("bg\n")
+        shell.wait_for("sh> ")
+        count = len(shell.frames())
+        time.sleep(1.5)  # long enough for a picture
+        shell.type("\n")
+        shell.wait_for("sh> ")
+        expect(shell.all.count(ENTER) == 1 and len(shell.frames()) == count, "expected no view in the background")
+        shell.type("fg\n")
+        shell.frame_with("exits/s")
+        shell.type("k")
+        shell.frame_with("^kind of exit")
+        shell.ends_after("\x03")
 
 
 @case("kvm", "live: a guest that cannot start says so on the screen that stays", nested=False)

@@ -20,7 +20,12 @@
 static struct termios saved;
 static volatile sig_atomic_t is_saved;
 
-enum { VIEW_NONE, VIEW_SHOWN, VIEW_AWAY };
+enum {
+    VIEW_NONE,
+    VIEW_SHOWN,
+    VIEW_AWAY,   /* until terminal_view_again(): kvmlens is stopped, or ends */
+    VIEW_WAITING /* for the foreground */
+};
 
 static struct {
     atomic_int state;
@@ -114,8 +119,11 @@ static void leave_view(int next)
     int shown = VIEW_SHOWN;
 
     if (!atomic_compare_exchange_strong(&view.state, &shown, next)) {
+        int waiting = VIEW_WAITING;
         if (next == VIEW_NONE)
             atomic_store(&view.state, next);
+        else
+            atomic_compare_exchange_strong(&view.state, &waiting, next);
         return;
     }
     for (int i = 0; i < 100 && atomic_load(&view.drawing); i++)
@@ -133,21 +141,28 @@ static bool in_background(void)
     return foreground >= 0 && foreground != getpgrp();
 }
 
-static void enter_view(void)
+bool terminal_view_back(void)
 {
-    if (in_background()) {
-        atomic_store(&view.state, VIEW_AWAY);
-        return;
+    int waiting = VIEW_WAITING;
+
+    if (atomic_load(&view.state) != VIEW_WAITING || in_background())
+        return false;
+    /* The modes are as whoever had the foreground before has left them. */
+    bool keys = has_keys() && tcgetattr(view.keys, &view.keys_before) == 0;
+    atomic_store(&view.drawing, true);
+    bool back = atomic_compare_exchange_strong(&view.state, &waiting, VIEW_SHOWN);
+    if (back) {
+        if (keys) {
+            struct termios modes = view.keys_before;
+            modes.c_lflag &= ~(tcflag_t)(ECHO | ICANON); /* Ctrl-C and Ctrl-Z still send signals */
+            modes.c_cc[VMIN] = 1;
+            modes.c_cc[VTIME] = 0;
+            tcsetattr(view.keys, TCSANOW, &modes);
+        }
+        write_view(VIEW_ENTER, strlen(VIEW_ENTER));
     }
-    if (has_keys()) {
-        struct termios keys = view.keys_before;
-        keys.c_lflag &= ~(tcflag_t)(ECHO | ICANON); /* Ctrl-C and Ctrl-Z still send signals */
-        keys.c_cc[VMIN] = 1;
-        keys.c_cc[VTIME] = 0;
-        tcsetattr(view.keys, TCSANOW, &keys);
-    }
-    write_view(VIEW_ENTER, strlen(VIEW_ENTER));
-    atomic_store(&view.state, VIEW_SHOWN);
+    atomic_store(&view.drawing, false);
+    return back;
 }
 
 bool terminal_fit_for_view(int fd)
@@ -164,7 +179,8 @@ void terminal_view_begin(int fd, int keys)
     view.keys = keys;
     if (keys >= 0 && tcgetattr(keys, &view.keys_before) < 0)
         view.keys = -1;
-    enter_view();
+    atomic_store(&view.state, VIEW_WAITING);
+    terminal_view_back();
 }
 
 void terminal_view_end(void)
@@ -174,8 +190,9 @@ void terminal_view_end(void)
 
 void terminal_view_again(void)
 {
-    if (atomic_load(&view.state) == VIEW_AWAY)
-        enter_view();
+    int away = VIEW_AWAY;
+
+    atomic_compare_exchange_strong(&view.state, &away, VIEW_WAITING);
 }
 
 int terminal_view_draw(const char *text, size_t len)

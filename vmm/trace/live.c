@@ -153,6 +153,7 @@ static int live_flush(struct trace_sink *sink)
         begin_view(live, now);
         again = true;
     }
+    again = terminal_view_back() || again;
     while (!live->left && (key = terminal_view_key()) >= 0)
         again = obey(live, key) || again;
     if (live->left)
@@ -163,7 +164,7 @@ static int live_flush(struct trace_sink *sink)
         live->refreshed_ns = now;
         again = true;
     }
-    /* Also while it is paused: kvmlens may have been stopped, and the screen another's. */
+    /* Also while it is paused: others may have written on the screen. */
     if (!again && now - live->drawn_ns < REFRESH_NS)
         return 0;
     live->drawn_ns = now;
