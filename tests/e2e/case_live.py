@@ -7,7 +7,7 @@ import struct
 import termios
 import time
 
-from case_terminal import Terminal
+from case_terminal import Shell, Terminal
 from harness import CRASH, KERNEL, POWEROFF, SIGNAL, USAGE, case, environment, expect, expect_one_line, run
 
 ENTER, LEAVE = "\x1b[?1049h", "\x1b[?1049l"
@@ -159,31 +159,22 @@ def background(binary):
         expect("status 0" in terminal.seen and "\x1b" not in terminal.seen, terminal.seen)
 
 
-class Shell(View):
-    """A shell with job control, in which the view is a job."""
+class Job(View, Shell):
+    """The view as a job of a shell."""
 
     def __init__(self, binary):  # pylint: disable=super-init-not-called
         self.all = ""
         self.job = f"{binary} -M microvm -serial null -kernel {KERNEL} -append {BUSY} -trace live"
-        Terminal.__init__(self, ["bash", "--norc", "--noprofile", "-i"], env={"TERM": "xterm", "PS1": "sh> ", "HISTFILE": ""})
-        self.wait_for("sh> ")
-
-    def modes(self):
-        return termios.tcgetattr(self.slave)
+        Shell.__init__(self)
 
     def ends_after(self, keys):
-        """KEYS end the job, and what the shell finds then is its own."""
-        self.type(keys)
-        self.wait_for("sh> ")
-        self.type("stty -a | tr -d '\\n'; exit 3\n")
-        self.wait_for(r" icanon .* echo ")
-        self.ends(3, restored=False)
+        super().ends_after(keys)
         expect(self.all.count(LEAVE) == self.all.count(ENTER), f"expected the screen as it was\n{self.all[-300:]!r}")
 
 
 @case("kvm", "live: started in the background, fg brings the view", nested=False)
 def foreground(binary):
-    with Shell(binary) as shell:
+    with Job(binary) as shell:
         shell.type(shell.job + " &\n")
         shell.wait_for(r"\[1\] \d+")
         time.sleep(0.5)  # long enough for a view
@@ -199,7 +190,7 @@ def foreground(binary):
 
 @case("kvm", "live: stopped, continued in the background, fg brings the view", nested=False)
 def foreground_again(binary):
-    with Shell(binary) as shell:
+    with Job(binary) as shell:
         shell.type(shell.job + "\n")
         shell.frame_with("exits/s")
         shell.type("\x1a")

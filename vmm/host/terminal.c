@@ -48,6 +48,19 @@ void terminal_reserve_stdio(void)
             _exit(70); /* STATUS_INTERNAL: not even /dev/null opens, and nowhere to say so */
 }
 
+/* The terminal FD is the shell's while a job is in its background. */
+static bool in_background(int fd)
+{
+    pid_t foreground = tcgetpgrp(fd); /* -1: another session's terminal, or nobody's */
+
+    return foreground >= 0 && foreground != getpgrp();
+}
+
+bool terminal_in_background(void)
+{
+    return in_background(STDIN_FILENO);
+}
+
 static void restore_and_die(int signal)
 {
     terminal_restore();
@@ -133,19 +146,11 @@ static void leave_view(int next)
         tcsetattr(view.keys, TCSANOW, &view.keys_before);
 }
 
-/* The screen is the shell's while a job is in its background. */
-static bool in_background(void)
-{
-    pid_t foreground = tcgetpgrp(view.fd); /* -1: another session's terminal, or nobody's */
-
-    return foreground >= 0 && foreground != getpgrp();
-}
-
 bool terminal_view_back(void)
 {
     int waiting = VIEW_WAITING;
 
-    if (atomic_load(&view.state) != VIEW_WAITING || in_background())
+    if (atomic_load(&view.state) != VIEW_WAITING || in_background(view.fd))
         return false;
     /* The modes are as whoever had the foreground before has left them. */
     bool keys = has_keys() && tcgetattr(view.keys, &view.keys_before) == 0;

@@ -12,6 +12,9 @@
  * file opened later becomes the standard output by accident. Before anything else is opened. */
 void terminal_reserve_stdio(void);
 
+/* True if stdin is a terminal that a shell has taken from this job. */
+bool terminal_in_background(void);
+
 /* Puts stdin in raw mode, if it is a terminal and this process is in its foreground; else does
  * nothing. KEEP_SIGNALS: Ctrl-C and Ctrl-Z still send signals. The old state is kept, and
  * restored also when kvmlens dies of a fatal signal. May be called again (after a stop). */
