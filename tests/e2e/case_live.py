@@ -151,6 +151,24 @@ def stopped(binary):
         expect(view.all.count(LEAVE) == 2, "expected the screen as it was")
 
 
+@case("kvm", "live: the time of a stop is nobody's cost", nested=False)
+def stopped_long(binary):
+    with View(binary, BUSY) as view:
+        view.frame_with("exits/s")
+        for seconds in (0.4, 0.7, 1.5):
+            view.process.send_signal(signal.SIGTSTP)
+            view.wait_until(lambda: view.all.count(LEAVE) == view.all.count(ENTER), "the screen as it was")
+            time.sleep(seconds)
+            view.process.send_signal(signal.SIGCONT)
+            for _ in range(3):
+                view.frame_with("exits/s")
+        view.type("\x03")
+        view.ends(SIGNAL)
+        for frame in view.frames():
+            guest, vmm = map(float, re.search(r"guest\+KVM (\S+)%, kvmlens (\S+)%", frame[1]).groups())
+            expect(guest + vmm <= 100.1 and vmm < 25, "\n".join(frame))
+
+
 @case("kvm", "live: nothing on the screen from the background", nested=False)
 def background(binary):
     command = f"{binary} -serial null -kernel {KERNEL} -append run=bench+60000,poweroff -trace live"
