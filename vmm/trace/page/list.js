@@ -73,7 +73,7 @@ class ListView {
         for (let row = from; row < to; row++)
             rows.push(this.row(row));
         if (!this.view.length)
-            rows.push(make("p.empty", "No exit passes the filter."));
+            rows.push(make("p.empty", this.page.nothing));
         this.rows.style.transform = `translateY(${this.box.scrollTop - (first - from) * ROW_HEIGHT}px)`;
         this.rows.replaceChildren(...rows);
         this.box.setAttribute("aria-activedescendant", `row-${this.at}`);
