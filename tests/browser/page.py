@@ -211,6 +211,36 @@ def summary(browser):
     same("sorted by count", counts, sorted(counts, reverse=True))
 
 
+def cut_off(browser, cells):
+    """The texts of CELLS that have not the room they need."""
+    return browser.run("""const whole = document.querySelector('[role=tabpanel]:not([hidden])');
+        const end = whole.getBoundingClientRect().left + whole.clientWidth;
+        return [...document.querySelectorAll(arguments[0])].filter((cell) =>
+            cell.scrollWidth > cell.clientWidth || cell.getBoundingClientRect().right > end).map((cell) => cell.innerText)""", cells)
+
+
+@case("what the tables say is there whole, in a window of 1200 pixels")
+def room(browser):
+    if harness.kvm_trouble():
+        raise harness.Skip(harness.kvm_trouble())
+    path = f"{FOLDER}/devices.html"
+    devices = [word for name in ("rng", "balloon", "serial") for word in ("-device", f"virtio-{name}-device")]
+    ended = harness.boot(harness.KVMLENS, "run=zoo,rng+8,balloon+4,poweroff", options=(*devices, "-trace", f"exits,file={path},format=html"))
+    harness.expect_status(ended, harness.POWEROFF)
+    show(browser, path, 1200 - 15)  # a scrollbar
+    same("summary: cut off", cut_off(browser, "#summary-table th, #summary-table td"), [])
+    panel = browser.run("const p = document.getElementById('summary'); return p.scrollWidth - p.clientWidth")
+    expect(panel <= 0, f"expected no scrolling sideways, by {panel} pixels", "")
+    names = browser.run("return [...document.querySelectorAll('#summary-table td:nth-child(2)')].map((cell) => cell.innerText)")
+    expect("virtio-balloon0 DriverFeaturesSel" in names, "expected the longest name to be there", names)
+    browser.screenshot(f"{FOLDER}/devices.png")
+    browser.run("kvmlens.setFilter('device=virtio-*')")
+    browser.press("4")
+    browser.wait("document.querySelectorAll('.row').length > 10", "rows")
+    same("exits: cut off", cut_off(browser, ".row .c3"), [])
+    browser.screenshot(f"{FOLDER}/devices-exits.png")
+
+
 @case("summary: how the wall time splits, where all exits are there")
 def split(browser):
     show(browser, generate(1))  # of one vCPU; the other made none

@@ -50,7 +50,7 @@ class SummaryView {
         const { trace } = this.page, entries = summarise(trace, view);
         const exits = entries.filter((entry) => entry.exit), others = entries.filter((entry) => !entry.exit);
         this.all = exits.reduce((sum, entry) => sum + entry.guestSum + entry.vmmSum, 0);
-        const parts = exits.length ? [this.split(exits), make("div.scroll", this.table(exits))] : [make("p.empty", this.page.nothing)];
+        const parts = exits.length ? [this.split(exits), this.table(exits)] : [make("p.empty", this.page.nothing)];
         if (others.length)
             parts.push(this.otherTable(others));
         this.panel.replaceChildren(...parts);
