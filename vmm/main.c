@@ -72,14 +72,17 @@ static void end_from_terminal(void *session)
 
 static void leave_terminal(void *session)
 {
-    (void)session;
+    struct session *s = session;
+
     terminal_restore();
+    trace_stops(s->trace);
 }
 
 static void take_terminal(void *session)
 {
     struct session *s = session;
 
+    trace_goes_on(s->trace);
     for (unsigned i = 0; i < s->options.devices.chardev_count; i++)
         chardev_take_terminal(s->backends.chardev[i]);
     terminal_view_again();

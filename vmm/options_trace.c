@@ -141,6 +141,10 @@ int check_traces(struct options *options, struct error *err)
     for (unsigned i = 0; i < options->trace_count; i++) {
         if (options->trace[i].kind != TRACE_LIVE)
             continue;
+        for (unsigned k = i + 1; k < options->trace_count; k++)
+            if (options->trace[k].kind == TRACE_LIVE)
+                return error_set(err, STATUS_USAGE,
+                                 "there can be one -trace live: it has the terminal for itself");
         for (unsigned k = 0; k < options->trace_count; k++)
             if (k != i && disturbs(&options->trace[k]))
                 return error_set(err, STATUS_USAGE,

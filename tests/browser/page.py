@@ -211,6 +211,59 @@ def summary(browser):
     same("sorted by count", counts, sorted(counts, reverse=True))
 
 
+def cut_off(browser, cells):
+    """The texts of CELLS that have not the room they need."""
+    return browser.run("""const whole = document.querySelector('[role=tabpanel]:not([hidden])');
+        const end = whole.getBoundingClientRect().left + whole.clientWidth;
+        return [...document.querySelectorAll(arguments[0])].filter((cell) =>
+            cell.scrollWidth > cell.clientWidth || cell.getBoundingClientRect().right > end).map((cell) => cell.innerText)""", cells)
+
+
+@case("what the tables say is there whole, in a window of 1200 pixels")
+def room(browser):
+    if harness.kvm_trouble():
+        raise harness.Skip(harness.kvm_trouble())
+    path = f"{FOLDER}/devices.html"
+    devices = [word for name in ("rng", "balloon", "serial") for word in ("-device", f"virtio-{name}-device")]
+    ended = harness.boot(harness.KVMLENS, "run=zoo,rng+8,balloon+4,poweroff", options=(*devices, "-trace", f"exits,file={path},format=html"))
+    harness.expect_status(ended, harness.POWEROFF)
+    show(browser, path, 1200 - 15)  # a scrollbar
+    same("summary: cut off", cut_off(browser, "#summary-table th, #summary-table td"), [])
+    panel = browser.run("const p = document.getElementById('summary'); return p.scrollWidth - p.clientWidth")
+    expect(panel <= 0, f"expected no scrolling sideways, by {panel} pixels", "")
+    names = browser.run("return [...document.querySelectorAll('#summary-table td:nth-child(2)')].map((cell) => cell.innerText)")
+    expect("virtio-balloon0 DriverFeaturesSel" in names, "expected the longest name to be there", names)
+    browser.screenshot(f"{FOLDER}/devices.png")
+    browser.run("kvmlens.setFilter('device=virtio-*')")
+    browser.press("4")
+    browser.wait("document.querySelectorAll('.row').length > 10", "rows")
+    same("exits: cut off", cut_off(browser, ".row .c3"), [])
+    browser.screenshot(f"{FOLDER}/devices-exits.png")
+
+
+@case("summary: how the wall time splits, where all exits are there")
+def split(browser):
+    show(browser, generate(1))  # of one vCPU; the other made none
+    rest = browser.run("return duration(2 * kvmlens.wall - kvmlens.trace.guest[0] - kvmlens.trace.vmm[0])")
+    expect(rest in text(browser, ".split"), f"expected {rest} of two vCPUs' time in neither", text(browser, ".split"))
+    show(browser, generate(3000))
+    exits, out = browser.run("kvmlens.setFilter('!device=serial');"
+                             "return [kvmlens.exits, kvmlens.exits - [...kvmlens.view].filter((i) => kvmlens.trace.isExit(i)).length]")
+    expect(0 < out < exits, f"expected a filter to hide some of {exits}, not {out}", "")
+
+    def says():
+        return text(browser, "#summary .note").replace("\u202f", "")
+
+    same("splits while a filter is typed in", browser.run("return document.querySelectorAll('.split').length"), 0)
+    same("why", says(), f"How the wall time splits is not known: a filter left out {out} exits.")
+    browser.run("kvmlens.setFilter('!exit=note')")
+    same("splits while all exits are there", browser.run("return document.querySelectorAll('.split').length"), 1)
+    browser.run("kvmlens.trace.footer.filtered = 1; kvmlens.setFilter('')")
+    same("splits of a trace that was recorded with a filter", browser.run("return document.querySelectorAll('.split').length"), 0)
+    same("why", says(), "How the wall time splits is not known: a filter left out 1 event.")
+    quiet(browser)
+
+
 @case("by keyboard alone")
 def keyboard(browser):
     show(browser, generate(3000))
@@ -361,9 +414,12 @@ def looks(browser):
 @case("a trace without events, and one that was cut short")
 def incomplete(browser):
     show(browser, generate(0))
-    expect("No exit passes" in text(browser, "#summary"), "expected an empty summary", "")
-    for tab in ("cost", "code", "exits", "about"):
+    same("summary", text(browser, "#summary"), "This trace has no exits.")
+    for tab in ("cost", "code", "exits"):
         browser.click(f"#tab-{tab}")
+        browser.wait("document.querySelector('[role=tabpanel]:not([hidden]) .empty')", "an empty view")
+        same(tab, text(browser, f"#{tab} .empty"), "This trace has no exits.")
+    browser.click("#tab-about")
     quiet(browser)
     with open(generate(20000), "rb") as file:
         whole = file.read()

@@ -5,8 +5,9 @@ import re
 import signal
 import struct
 import termios
+import time
 
-from case_terminal import Terminal
+from case_terminal import Shell, Terminal
 from harness import CRASH, KERNEL, POWEROFF, SIGNAL, USAGE, case, environment, expect, expect_one_line, run
 
 ENTER, LEAVE = "\x1b[?1049h", "\x1b[?1049l"
@@ -150,12 +151,81 @@ def stopped(binary):
         expect(view.all.count(LEAVE) == 2, "expected the screen as it was")
 
 
+@case("kvm", "live: the time of a stop is nobody's cost", nested=False)
+def stopped_long(binary):
+    with View(binary, BUSY) as view:
+        view.frame_with("exits/s")
+        for seconds in (0.4, 0.7, 1.5):
+            view.process.send_signal(signal.SIGTSTP)
+            view.wait_until(lambda: view.all.count(LEAVE) == view.all.count(ENTER), "the screen as it was")
+            time.sleep(seconds)
+            view.process.send_signal(signal.SIGCONT)
+            for _ in range(3):
+                view.frame_with("exits/s")
+        view.type("\x03")
+        view.ends(SIGNAL)
+        for frame in view.frames():
+            guest, vmm = map(float, re.search(r"guest\+KVM (\S+)%, kvmlens (\S+)%", frame[1]).groups())
+            expect(guest + vmm <= 100.1 and vmm < 25, "\n".join(frame))
+
+
 @case("kvm", "live: nothing on the screen from the background", nested=False)
 def background(binary):
     command = f"{binary} -serial null -kernel {KERNEL} -append run=bench+60000,poweroff -trace live"
     with Terminal(["bash", "-c", f"set -m; {command} & wait $!; echo status $?"]) as terminal:
         terminal.ends(0)
         expect("status 0" in terminal.seen and "\x1b" not in terminal.seen, terminal.seen)
+
+
+class Job(View, Shell):
+    """The view as a job of a shell."""
+
+    def __init__(self, binary):  # pylint: disable=super-init-not-called
+        self.all = ""
+        self.job = f"{binary} -M microvm -serial null -kernel {KERNEL} -append {BUSY} -trace live"
+        Shell.__init__(self)
+
+    def ends_after(self, keys):
+        super().ends_after(keys)
+        expect(self.all.count(LEAVE) == self.all.count(ENTER), f"expected the screen as it was\n{self.all[-300:]!r}")
+
+
+@case("kvm", "live: started in the background, fg brings the view", nested=False)
+def foreground(binary):
+    with Job(binary) as shell:
+        shell.type(shell.job + " &\n")
+        shell.wait_for(r"\[1\] \d+")
+        time.sleep(0.5)  # long enough for a view
+        shell.type("\n")
+        shell.wait_for("sh> ")
+        expect(ENTER not in shell.all, f"expected no view in the background\n{shell.all!r}")
+        shell.type("fg\n")
+        shell.frame_with("exits/s")
+        shell.type("p")
+        shell.frame_with(" paused")
+        shell.ends_after("\x03")
+
+
+@case("kvm", "live: stopped, continued in the background, fg brings the view", nested=False)
+def foreground_again(binary):
+    with Job(binary) as shell:
+        shell.type(shell.job + "\n")
+        shell.frame_with("exits/s")
+        shell.type("\x1a")
+        shell.wait_for("Stopped.*\n.*sh> ")
+        expect(shell.all.count(LEAVE) == 1, "expected the screen as it was")
+        shell.type("bg\n")
+        shell.wait_for("sh> ")
+        count = len(shell.frames())
+        time.sleep(1.5)  # long enough for a picture
+        shell.type("\n")
+        shell.wait_for("sh> ")
+        expect(shell.all.count(ENTER) == 1 and len(shell.frames()) == count, "expected no view in the background")
+        shell.type("fg\n")
+        shell.frame_with("exits/s")
+        shell.type("k")
+        shell.frame_with("^kind of exit")
+        shell.ends_after("\x03")
 
 
 @case("kvm", "live: a guest that cannot start says so on the screen that stays", nested=False)
@@ -178,7 +248,7 @@ def no_terminal(binary, env, terminal=False):
 
 
 @case("cli", "live: has the terminal for itself", options=("-trace", "live", "-trace", "exits"), pattern="file=PATH")
-@case("cli", "live: only once", options=("-trace", "live", "-trace", "live"), pattern="file=PATH")
+@case("cli", "live: only once", options=("-trace", "live", "-trace", "live"), pattern="there can be one -trace live")
 @case("cli", "live: no file", options=("-trace", f"live,file={os.devnull}"), pattern="neither file nor format")
 @case("cli", "live: no format", options=("-trace", "live,format=text"), pattern="neither file nor format")
 def refused(binary, options, pattern):

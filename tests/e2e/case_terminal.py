@@ -206,6 +206,62 @@ def stopped(binary):
         terminal.ends(POWEROFF)
 
 
+class Shell(Terminal):
+    """A shell with job control."""
+
+    def __init__(self):
+        super().__init__(["bash", "--norc", "--noprofile", "-i"], env={"TERM": "xterm", "PS1": "sh> ", "HISTFILE": ""})
+        self.wait_for("sh> ")
+
+    def ends_after(self, keys):
+        """KEYS end the job, and the shell finds the terminal in order."""
+        self.type(keys)
+        self.wait_for("sh> ")
+        self.type("stty -a | tr -d '\\n'; exit 3\n")
+        self.wait_for(r" icanon .* echo ")
+        self.ends(3, restored=False)
+
+
+@case("kvm", "terminal: brought to the foreground by a script")
+def foreground(binary):
+    command = f"{binary} -M microvm,timeout=60 -serial mon:stdio -kernel {KERNEL}"
+    with Terminal(["bash", "-c", f"set -m; {command} & sleep 1; fg; echo status $?"]) as terminal:
+        terminal.wait_for("type help for the commands")
+        terminal.wait_until(terminal.is_raw, "a raw terminal in the foreground")
+        terminal.type("echo one''two\r")
+        terminal.wait_for("\none''two")
+        terminal.type("\x01x")
+        terminal.wait_for(f"status {SIGNAL}")
+        terminal.ends(0)
+
+
+@case("kvm", "terminal: in the background, what is typed is the shell's")
+def background(binary):
+    with Shell() as shell:
+        shell.type(f"{binary} -M microvm,timeout=60 -serial stdio -kernel {KERNEL} &\n")
+        shell.wait_for("type help for the commands")
+        for key in "true\n":
+            shell.type(key)
+            time.sleep(0.1)  # for a reader that would be stopped by it
+        shell.type("jobs\n")
+        shell.wait_for(r"\[1\]\+ +Running")
+        shell.type("fg\n")
+        shell.wait_for("-kernel.*\n")
+        shell.wait_until(shell.is_raw, "a raw terminal in the foreground")
+        shell.type("echo to the guest\r")
+        shell.wait_for("\nto the guest\r")
+        shell.type("\x1a")
+        shell.wait_for("Stopped.*\n.*sh> ")
+        shell.type("bg\n")
+        shell.wait_for("sh> ")
+        shell.type("fg\n")
+        shell.wait_for("-kernel.*\n")
+        shell.wait_until(shell.is_raw, "a raw terminal again")
+        shell.type("echo still there\r")
+        shell.wait_for("\nstill there\r")
+        shell.ends_after("\x03")
+
+
 @case("kvm", "terminal: the other end hangs up")
 def hang_up(binary):
     terminal = interactive(binary, stderr=subprocess.DEVNULL)

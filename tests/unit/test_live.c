@@ -134,6 +134,40 @@ static void no_more_than_all(void **state)
     free(text);
 }
 
+/* kvmlens was stopped in the guest, and while it handled an exit. */
+static void stops_are_no_cost(void **state)
+{
+    struct live *live = *state;
+    struct trace_event event = serial_write('a');
+    struct trace_item item = {.event = &event,
+                              .symbol = "put",
+                              .stopped_guest_ns = 3000000000,
+                              .stopped_vmm_ns = 5000000000};
+
+    event.guest_ns = 3500000000;
+    event.vmm_ns = 5000001000;
+    summary_add(live->summary, &item);
+    live_count(live, 1000000000);
+    char *text = plain(live);
+    assert_non_null(strstr(text, "guest+KVM 25.0%, kvmlens 0.0%\n"));
+    assert_non_null(strstr(text, "      500ms    1.0us  25.0%\n"));
+    assert_non_null(strstr(text, "      500ms           25.0%"));
+    free(text);
+}
+
+/* Both together are shares of one whole. */
+static void no_more_than_all_together(void **state)
+{
+    struct live *live = *state;
+
+    add(live, "THR", "put", 1, 5000000000);
+    add(live, "LSR", "put", 400000, 0);
+    live_count(live, 1000000000);
+    char *text = plain(live);
+    assert_non_null(strstr(text, "guest+KVM 80.0%, kvmlens 20.0%\n"));
+    free(text);
+}
+
 static void assert_order(struct live *live, char sort, const char *order)
 {
     char found[4] = "";
@@ -202,6 +236,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(the_picture, set_up, tear_down),
         cmocka_unit_test_setup_teardown(what_was_dropped, set_up, tear_down),
         cmocka_unit_test_setup_teardown(no_more_than_all, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(no_more_than_all_together, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(stops_are_no_cost, set_up, tear_down),
         cmocka_unit_test_setup_teardown(orders, set_up, tear_down),
         cmocka_unit_test_setup_teardown(any_window, set_up, tear_down),
         cmocka_unit_test_setup_teardown(nothing_yet, set_up, tear_down),

@@ -3,6 +3,7 @@
  */
 #include "some_event.h"
 #include "trace/text.h"
+#include "trace/trace_internal.h"
 #include "trace_file.h"
 
 #include <errno.h>
@@ -40,6 +41,39 @@ static void lines_and_a_summary_in_one_file(void **state)
     assert_non_null(summary);
     assert_summary_row(summary, "serial THR, out", 1500);
     assert_null(strstr(summary, "     1.234 "));
+}
+
+static void stops_are_known(void **state)
+{
+    struct error err;
+    struct trace *trace =
+        create(&(struct trace_option){.kind = TRACE_SUMMARY, .file = "/dev/null"}, 1);
+
+    (void)state;
+    trace_stops(NULL);
+    trace_goes_on(NULL);
+    trace_goes_on(trace); /* SIGCONT without a stop */
+    assert_int_equal(trace_stopped(trace), 0);
+    uint64_t before = trace_now(trace);
+    trace_stops(trace);
+    usleep(2000);
+    uint64_t within = trace_now(trace);
+    assert_in_range(trace_stopped(trace), 2000000, within);
+    assert_in_range(trace_stopped_in(trace, before, within), 2000000, within - before);
+    trace_goes_on(trace);
+    uint64_t first = trace_stopped(trace), after = trace_now(trace);
+    usleep(2000);
+    trace_goes_on(trace);
+    assert_int_equal(trace_stopped(trace), first);
+    assert_int_equal(trace_stopped_in(trace, before, trace_now(trace)), first);
+    assert_int_equal(trace_stopped_in(trace, 1, before), 0);
+    assert_int_equal(trace_stopped_in(trace, after, trace_now(trace)), 0);
+    trace_stops(trace);
+    usleep(2000);
+    trace_goes_on(trace);
+    assert_int_equal(trace_stopped(trace),
+                     first + trace_stopped_in(trace, after, trace_now(trace)));
+    assert_int_equal(finish(trace, &err), 0);
 }
 
 static void an_old_file_is_replaced(void **state)
@@ -301,6 +335,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(lines_and_a_summary_in_one_file),
+        cmocka_unit_test(stops_are_known),
         cmocka_unit_test(an_old_file_is_replaced),
         cmocka_unit_test(files_that_cannot_be_opened),
         cmocka_unit_test(a_full_disk_ends_the_output),

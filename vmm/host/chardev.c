@@ -5,6 +5,7 @@
 #include "chardev_internal.h"
 
 #include "../log.h"
+#include "terminal.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -137,6 +138,10 @@ void chardev_input_ready(void *opaque, short revents)
     uint8_t bytes[CHARDEV_PENDING];
     unsigned space = CHARDEV_PENDING - dev->pending_count;
 
+    if (dev->is_tty && terminal_in_background()) {
+        chardev_take_terminal(dev);
+        return;
+    }
     /* A guest that does not listen must not keep a person from typing Ctrl-A x. A pipe waits. */
     if (dev->is_tty) {
         space = TYPED_AT_ONCE;

@@ -36,7 +36,8 @@ struct chardev {
     struct chardev_option option; /* its strings are borrowed */
     struct loop_fd in, out;       /* fd -1: no such direction */
     struct loop_fd listener;      /* CHARDEV_SOCKET */
-    struct loop_timer reconnect;  /* looks whether somebody opened the pty, or can connect again */
+    struct loop_timer reconnect;  /* looks whether somebody opened the pty, or can connect again, or
+                                    whether the terminal is kvmlens's again */
     dev_t socket_dev;             /* which socket file it is */
     ino_t socket_ino;
     bool is_tty;
@@ -61,8 +62,9 @@ int chardev_open(struct chardev **dev, struct loop *loop, const struct chardev_o
                  struct error *err);
 
 /* Puts the terminal in raw mode, if the line goes there: at the start, and again after kvmlens was
- * stopped and continued. */
-void chardev_take_terminal(const struct chardev *dev);
+ * stopped and continued. In the background it does so once the shell gives the terminal back; until
+ * then nothing is read from it. With the loop's lock held, or while it does not run. */
+void chardev_take_terminal(struct chardev *dev);
 
 /* Stops, restores the terminal, closes and removes what chardev_open() opened, frees. May be NULL. */
 void chardev_close(struct chardev *dev);

@@ -17,6 +17,9 @@
 #include <termios.h>
 #include <unistd.h>
 
+#define FOREGROUND_LOOK_NS                                                                         \
+    200000000ull /* how often a job in the background looks for its terminal */
+
 const char *chardev_label(const struct chardev *dev, struct chardev_label *label)
 {
     static const char *const kinds[] = {
@@ -46,6 +49,14 @@ static size_t safe_to_write(int fd)
     return S_ISREG(st.st_mode) ? 0 : S_ISFIFO(st.st_mode) ? PIPE_BUF : 1;
 }
 
+static void look_at_terminal(void *opaque)
+{
+    struct chardev *dev = opaque;
+
+    chardev_take_terminal(dev);
+    chardev_accept_input(dev);
+}
+
 static void open_stdio(struct chardev *dev)
 {
     dev->name = "stdout";
@@ -53,6 +64,7 @@ static void open_stdio(struct chardev *dev)
     dev->in.events = POLLIN; /* Ctrl-A x must work though the guest may have no serial port */
     dev->out.fd = STDOUT_FILENO;
     dev->is_tty = isatty(STDIN_FILENO);
+    dev->reconnect.fire = look_at_terminal;
     dev->at_once = safe_to_write(STDOUT_FILENO);
 }
 
@@ -142,10 +154,18 @@ int chardev_open(struct chardev **out, struct loop *loop, const struct chardev_o
     return 0;
 }
 
-void chardev_take_terminal(const struct chardev *dev)
+void chardev_take_terminal(struct chardev *dev)
 {
-    if (dev->option.kind == CHARDEV_STDIO && dev->is_tty)
+    if (dev->option.kind != CHARDEV_STDIO || !dev->is_tty)
+        return;
+    if (!terminal_in_background()) {
         terminal_raw(dev->option.signals);
+        return;
+    }
+    /* What is typed is the shell's, and reading it would stop kvmlens (SIGTTIN). The shell tells
+     * nothing to a job that runs already when it gets the terminal. */
+    loop_want(dev->loop, &dev->in, 0);
+    loop_arm(dev->loop, &dev->reconnect, loop_now() + FOREGROUND_LOOK_NS);
 }
 
 void chardev_close(struct chardev *dev)

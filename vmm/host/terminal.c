@@ -20,7 +20,12 @@
 static struct termios saved;
 static volatile sig_atomic_t is_saved;
 
-enum { VIEW_NONE, VIEW_SHOWN, VIEW_AWAY };
+enum {
+    VIEW_NONE,
+    VIEW_SHOWN,
+    VIEW_AWAY,   /* until terminal_view_again(): kvmlens is stopped, or ends */
+    VIEW_WAITING /* for the foreground */
+};
 
 static struct {
     atomic_int state;
@@ -41,6 +46,19 @@ void terminal_reserve_stdio(void)
     for (int i = STDIN_FILENO; i <= STDERR_FILENO; i++)
         if (fd[i].revents & POLLNVAL && open("/dev/null", O_RDWR) != i)
             _exit(70); /* STATUS_INTERNAL: not even /dev/null opens, and nowhere to say so */
+}
+
+/* The terminal FD is the shell's while a job is in its background. */
+static bool in_background(int fd)
+{
+    pid_t foreground = tcgetpgrp(fd); /* -1: another session's terminal, or nobody's */
+
+    return foreground >= 0 && foreground != getpgrp();
+}
+
+bool terminal_in_background(void)
+{
+    return in_background(STDIN_FILENO);
 }
 
 static void restore_and_die(int signal)
@@ -114,8 +132,11 @@ static void leave_view(int next)
     int shown = VIEW_SHOWN;
 
     if (!atomic_compare_exchange_strong(&view.state, &shown, next)) {
+        int waiting = VIEW_WAITING;
         if (next == VIEW_NONE)
             atomic_store(&view.state, next);
+        else
+            atomic_compare_exchange_strong(&view.state, &waiting, next);
         return;
     }
     for (int i = 0; i < 100 && atomic_load(&view.drawing); i++)
@@ -125,29 +146,28 @@ static void leave_view(int next)
         tcsetattr(view.keys, TCSANOW, &view.keys_before);
 }
 
-/* The screen is the shell's while a job is in its background. */
-static bool in_background(void)
+bool terminal_view_back(void)
 {
-    pid_t foreground = tcgetpgrp(view.fd); /* -1: another session's terminal, or nobody's */
+    int waiting = VIEW_WAITING;
 
-    return foreground >= 0 && foreground != getpgrp();
-}
-
-static void enter_view(void)
-{
-    if (in_background()) {
-        atomic_store(&view.state, VIEW_AWAY);
-        return;
+    if (atomic_load(&view.state) != VIEW_WAITING || in_background(view.fd))
+        return false;
+    /* The modes are as whoever had the foreground before has left them. */
+    bool keys = has_keys() && tcgetattr(view.keys, &view.keys_before) == 0;
+    atomic_store(&view.drawing, true);
+    bool back = atomic_compare_exchange_strong(&view.state, &waiting, VIEW_SHOWN);
+    if (back) {
+        if (keys) {
+            struct termios modes = view.keys_before;
+            modes.c_lflag &= ~(tcflag_t)(ECHO | ICANON); /* Ctrl-C and Ctrl-Z still send signals */
+            modes.c_cc[VMIN] = 1;
+            modes.c_cc[VTIME] = 0;
+            tcsetattr(view.keys, TCSANOW, &modes);
+        }
+        write_view(VIEW_ENTER, strlen(VIEW_ENTER));
     }
-    if (has_keys()) {
-        struct termios keys = view.keys_before;
-        keys.c_lflag &= ~(tcflag_t)(ECHO | ICANON); /* Ctrl-C and Ctrl-Z still send signals */
-        keys.c_cc[VMIN] = 1;
-        keys.c_cc[VTIME] = 0;
-        tcsetattr(view.keys, TCSANOW, &keys);
-    }
-    write_view(VIEW_ENTER, strlen(VIEW_ENTER));
-    atomic_store(&view.state, VIEW_SHOWN);
+    atomic_store(&view.drawing, false);
+    return back;
 }
 
 bool terminal_fit_for_view(int fd)
@@ -164,7 +184,8 @@ void terminal_view_begin(int fd, int keys)
     view.keys = keys;
     if (keys >= 0 && tcgetattr(keys, &view.keys_before) < 0)
         view.keys = -1;
-    enter_view();
+    atomic_store(&view.state, VIEW_WAITING);
+    terminal_view_back();
 }
 
 void terminal_view_end(void)
@@ -174,8 +195,9 @@ void terminal_view_end(void)
 
 void terminal_view_again(void)
 {
-    if (atomic_load(&view.state) == VIEW_AWAY)
-        enter_view();
+    int away = VIEW_AWAY;
+
+    atomic_compare_exchange_strong(&view.state, &away, VIEW_WAITING);
 }
 
 int terminal_view_draw(const char *text, size_t len)

@@ -61,6 +61,8 @@ struct trace_item {
     unsigned line;                   /* in it */
     const char *insn;                /* "out dx, al"; NULL: not known */
     const char *remark;              /* the device's words, until the call returns; NULL: none */
+    uint64_t stopped_guest_ns; /* of the event's guest_ns, while kvmlens was stopped (Ctrl-Z) */
+    uint64_t stopped_vmm_ns;   /* of its vmm_ns */
 };
 
 /* The counter NAME of FOOTER, or NULL. */
@@ -92,7 +94,8 @@ struct trace_sink_ops {
 /* Embedded as the first member of each sink. All calls come from one thread. */
 struct trace_sink {
     const struct trace_sink_ops *ops;
-    uint64_t dropped; /* records lost so far, as of the last flush() */
+    uint64_t dropped;    /* records lost so far, as of the last flush() */
+    uint64_t stopped_ns; /* for how long kvmlens was stopped so far, as of the last flush() */
 };
 
 /* The sinks. FD is borrowed and written to with write(2); NULL: out of memory. */

@@ -55,6 +55,15 @@ void live_count(struct live *live, uint64_t period_ns)
                0);
 }
 
+/* The time since the last period, in which kvmlens ran. */
+static uint64_t period(const struct live *live, uint64_t now)
+{
+    uint64_t passed = now - live->refreshed_ns;
+    uint64_t stopped = live->sink.stopped_ns - live->stopped_ns;
+
+    return passed > stopped ? passed - stopped : 0;
+}
+
 /* True if the window has another size now. */
 static bool look_at_window(struct live *live)
 {
@@ -149,21 +158,25 @@ static int live_flush(struct trace_sink *sink)
         /* Before the guest runs there may be messages, for the screen that stays. */
         if (live->summary->rows == SUMMARY_KINDS)
             return 0;
-        live_count(live, now - live->start_ns);
+        live_count(live, period(live, now));
+        live->stopped_ns = live->sink.stopped_ns;
         begin_view(live, now);
         again = true;
     }
+    again = terminal_view_back() || again;
     while (!live->left && (key = terminal_view_key()) >= 0)
         again = obey(live, key) || again;
     if (live->left)
         return 0;
     again = look_at_window(live) || again;
-    if (!live->paused && now - live->refreshed_ns >= REFRESH_NS) {
-        live_count(live, now - live->refreshed_ns);
+    uint64_t period_ns = period(live, now);
+    if (!live->paused && period_ns >= REFRESH_NS) {
+        live_count(live, period_ns);
         live->refreshed_ns = now;
+        live->stopped_ns = live->sink.stopped_ns;
         again = true;
     }
-    /* Also while it is paused: kvmlens may have been stopped, and the screen another's. */
+    /* Also while it is paused: others may have written on the screen. */
     if (!again && now - live->drawn_ns < REFRESH_NS)
         return 0;
     live->drawn_ns = now;

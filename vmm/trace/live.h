@@ -37,8 +37,9 @@ struct live {
     char sort; /* 'r', 'c', 'n' */
     unsigned columns, lines;
     uint64_t start_ns, refreshed_ns, drawn_ns, looked_ns; /* CLOCK_MONOTONIC */
-    uint64_t period_ns;                                   /* what the figures are of */
-    uint64_t exits;                                       /* at the end of that period */
+    uint64_t stopped_ns; /* for how long kvmlens was stopped, at refreshed_ns */
+    uint64_t period_ns;  /* what the figures are of */
+    uint64_t exits;      /* at the end of that period */
     struct live_figures row[SUMMARY_KINDS + SUMMARY_ROWS];
     struct live_figures symbol[SUMMARY_SYMBOLS + 1]; /* the last one: other_code */
     struct live_entry entry[LIVE_ENTRIES];           /* scratch for a table */

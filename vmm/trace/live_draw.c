@@ -225,6 +225,7 @@ static void put_head(struct picture *p)
     const struct live *live = p->live;
     uint64_t count = 0, guest_ns = 0, vmm_ns = 0;
     char rate[16], total[16], dropped[48] = "";
+    double guest, vmm;
 
     for (unsigned i = 0; i < live->summary->rows; i++) {
         if (!summary_is_exit(&live->summary->row[i]))
@@ -233,6 +234,10 @@ static void put_head(struct picture *p)
         guest_ns += live->row[i].guest_ns;
         vmm_ns += live->row[i].vmm_ns;
     }
+    /* What is too much was in the guest, usually: an idle one is there for long. */
+    vmm = share_of_time(live, vmm_ns);
+    guest = share_of_time(live, guest_ns);
+    guest = guest < 100 - vmm ? guest : 100 - vmm;
     summary_format_rate(rate, sizeof(rate), per_second(live, count));
     summary_format_rate(total, sizeof(total), (double)live->exits);
     put(p, REVERSE, "kvmlens: %s, %u vCPU%s, %llu s%s",
@@ -244,7 +249,7 @@ static void put_head(struct picture *p)
         snprintf(dropped, sizeof(dropped), "; %llu dropped, not counted",
                  (unsigned long long)live->sink.dropped);
     put(p, NULL, "%s exits/s to kvmlens, %s in all; time: guest+KVM %.1f%%, kvmlens %.1f%%%s", rate,
-        total, share_of_time(live, guest_ns), share_of_time(live, vmm_ns), dropped);
+        total, guest, vmm, dropped);
     if (live->no_keys)
         put(p, NULL, "no keys: %s", live->no_keys);
     else

@@ -129,11 +129,12 @@ void outputs_item(struct trace *trace, const struct trace_item *item)
 
 void outputs_flush(struct trace *trace)
 {
-    uint64_t dropped = trace_dropped(trace);
+    uint64_t dropped = trace_dropped(trace), stopped_ns = trace_stopped(trace);
 
     for (unsigned i = 0; i < trace->outputs; i++) {
         struct output *output = &trace->output[i];
         output->sink->dropped = dropped;
+        output->sink->stopped_ns = stopped_ns;
         if (output->error == 0 && output->sink->ops->flush)
             note_result(trace, output, output->sink->ops->flush(output->sink));
     }

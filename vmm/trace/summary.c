@@ -118,14 +118,17 @@ void summary_add(struct summary *summary, const struct trace_item *item)
     struct summary_row *row =
         find_row(summary, kind_of(event), access ? event->device : event->raw_name,
                  access ? event->reg : event->detail_name);
-    histogram_add(&row->guest, event->guest_ns);
-    histogram_add(&row->vmm, event->vmm_ns);
+    uint64_t guest_ns = event->guest_ns - item->stopped_guest_ns;
+    uint64_t vmm_ns = event->vmm_ns - item->stopped_vmm_ns;
+
+    histogram_add(&row->guest, guest_ns);
+    histogram_add(&row->vmm, vmm_ns);
     if (event->kind == VM_EXIT_KERNEL)
         return;
 
     struct summary_symbol *symbol = find_symbol(summary, item->symbol);
     symbol->count++;
-    symbol->ns += event->guest_ns + event->vmm_ns;
+    symbol->ns += guest_ns + vmm_ns;
 }
 
 /* --- figures ------------------------------------------------------------------------------------ */

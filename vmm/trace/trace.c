@@ -37,6 +37,40 @@ uint64_t trace_dropped(struct trace *trace)
     return dropped;
 }
 
+void trace_stops(struct trace *trace)
+{
+    if (!trace)
+        return;
+    trace_goes_on(trace);
+    uint64_t last_ns = trace_stopped_in(trace, 0, UINT64_MAX);
+    /* In this order, so that a reader in between finds too short a stop rather than too long a one. */
+    atomic_store(&trace->stop_start, trace_now(trace));
+    atomic_fetch_add(&trace->stops_before_ns, last_ns);
+    atomic_store(&trace->stop_end, UINT64_MAX);
+}
+
+void trace_goes_on(struct trace *trace)
+{
+    uint64_t not_yet = UINT64_MAX;
+
+    if (trace) /* SIGCONT may come without a stop */
+        atomic_compare_exchange_strong(&trace->stop_end, &not_yet, trace_now(trace));
+}
+
+uint64_t trace_stopped_in(struct trace *trace, uint64_t start_ns, uint64_t end_ns)
+{
+    uint64_t from = atomic_load(&trace->stop_start), to = atomic_load(&trace->stop_end);
+
+    from = from > start_ns ? from : start_ns;
+    to = to < end_ns ? to : end_ns;
+    return to > from ? to - from : 0;
+}
+
+uint64_t trace_stopped(struct trace *trace)
+{
+    return atomic_load(&trace->stops_before_ns) + trace_stopped_in(trace, 0, trace_now(trace));
+}
+
 bool trace_wants_registers(const struct trace *trace)
 {
     for (unsigned i = 0; i < trace->outputs; i++) {

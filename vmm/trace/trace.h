@@ -61,6 +61,11 @@ void trace_emit(struct trace *trace, const struct trace_event *event);
  * if it had to wait: then the clock has moved on. */
 bool trace_wait(struct trace *trace, unsigned vcpu);
 
+/* kvmlens is about to be stopped (Ctrl-Z), and goes on: the time between is no cost of the exits that
+ * it falls in. Both from one thread. TRACE may be NULL. */
+void trace_stops(struct trace *trace);
+void trace_goes_on(struct trace *trace);
+
 /* Writes what is still in the rings, ends the outputs, and fills in what the trace knows of *FOOTER:
  * all but end, status and stats, which are the caller's. No event may come any more. -1 with *err
  * naming the first output that could not be written (full disk, closed pipe); the others are

@@ -49,6 +49,10 @@ struct trace {
     bool thread_started;
     struct trace_footer *footer; /* set before ending */
 
+    /* The last stop of kvmlens (trace_now(); UINT64_MAX: until it goes on), and how long those before
+     * it were together. */
+    _Atomic uint64_t stop_start, stop_end, stops_before_ns;
+
     /* Texts of events, under names_lock; NULL: no output shows such events. */
     pthread_mutex_t names_lock;
     struct names *names;
@@ -59,6 +63,12 @@ struct trace {
 
 /* Records that all rings together had no room for, so far. */
 uint64_t trace_dropped(struct trace *trace);
+
+/* For how long kvmlens was stopped between START_NS and END_NS, by its last stop. */
+uint64_t trace_stopped_in(struct trace *trace, uint64_t start_ns, uint64_t end_ns);
+
+/* For how long it was stopped so far. */
+uint64_t trace_stopped(struct trace *trace);
 
 /* --- writer.c --- */
 

@@ -46,6 +46,11 @@ static void show(struct trace *trace, const struct trace_event *event)
             : code_find(trace->config.code, event);
 
     trace_item_make(&item, event, place, remark);
+    if (event->start_ns > 0) {
+        uint64_t left_ns = event->start_ns + event->guest_ns;
+        item.stopped_guest_ns = trace_stopped_in(trace, event->start_ns, left_ns);
+        item.stopped_vmm_ns = trace_stopped_in(trace, left_ns, done_at(event));
+    }
     outputs_item(trace, &item);
 }
 

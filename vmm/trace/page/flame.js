@@ -46,7 +46,7 @@ class CodeView {
             nodes = [whole];
         const all = nodes.reduce((sum, node) => sum + node[this.measure], 0);
         if (!nodes.length || all === 0) {
-            this.panel.replaceChildren(make("p.empty", nodes.length ? "No time was measured; the width can be the count." : "No exit passes the filter."),
+            this.panel.replaceChildren(make("p.empty", nodes.length ? "No time was measured; the width can be the count." : this.page.nothing),
                 nodes.length ? this.choice() : "");
             return;
         }

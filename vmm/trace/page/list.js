@@ -16,6 +16,8 @@ class ListView {
         const head = ["exit at/ms", "cpu", "exit", "device register", "data", "guest+KVM", "VMM", "code", "source, instruction"];
         this.panel.append(make("div.list-head", { "aria-hidden": "true" },
             head.map((name, column) => make(`span.c${column}`, name))), this.box);
+        const longest = page.trace.groups.reduce((most, group) => Math.max(most, group.target.length), 15);
+        this.panel.style.setProperty("--register", `${longest + 1}ch`);
         this.box.addEventListener("scroll", () => this.draw());
         this.box.addEventListener("keydown", (event) => this.key(event));
         this.rows.addEventListener("click", (event) => {
@@ -73,7 +75,7 @@ class ListView {
         for (let row = from; row < to; row++)
             rows.push(this.row(row));
         if (!this.view.length)
-            rows.push(make("p.empty", "No exit passes the filter."));
+            rows.push(make("p.empty", this.page.nothing));
         this.rows.style.transform = `translateY(${this.box.scrollTop - (first - from) * ROW_HEIGHT}px)`;
         this.rows.replaceChildren(...rows);
         this.box.setAttribute("aria-activedescendant", `row-${this.at}`);
@@ -89,7 +91,7 @@ class ListView {
             "aria-selected": String(i === this.page.chosen), "aria-posinset": row + 1, "aria-setsize": this.view.length },
         make("span.c0", moment(trace.exitAt(i))), make("span.c1", vcpu),
         make(`span.c2${nameless ? ".span2" : ""}`, make(`span.swatch.f${group.family}`), group.kind),
-        nameless ? "" : make(`span.c3${group.target === "nobody" ? ".bad" : ""}`, group.target),
+        nameless ? "" : make(`span.c3${group.target === "nobody" ? ".bad" : ""}`, { title: group.target }, group.target),
         !exit && !code ? make("span.said", remark ? make("em", remark) : trace.text(trace.textOf[i])) : [
             make(`span.c4${exit ? "" : ".span3"}`, dataText(trace, i, 4)),
             exit ? [timeCell(trace.guest[i], "span.c5"), timeCell(trace.vmm[i], "span.c6")] : [],

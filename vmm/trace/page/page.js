@@ -23,7 +23,8 @@ class Page {
         clockStep = clockCost > 0 ? 10 ** Math.floor(Math.log10(clockCost)) : 1;
         this.wall = footer?.wall_ns || this.trace.end;
         this.idle = (footer?.stats ?? []).find(([name]) => this.trace.text(name) === "halt_wait_ns")?.[1] ?? 0;
-        this.vcpusSeen = new Set(this.trace.vcpu).size - (this.trace.vcpu.includes(NO_VCPU) ? 1 : 0);
+        this.vcpus = header.vcpus || 1;
+        this.exits = this.trace.what.reduce((sum, _, i) => sum + (this.trace.isExit(i) ? 1 : 0), 0);
         this.chosen = -1;
         this.tests = [];
         this.stale = new Set();
@@ -41,16 +42,18 @@ class Page {
         return this.view.length < this.trace.count;
     }
 
+    /* Why a view is empty. */
+    get nothing() {
+        return this.exits || this.trace.footer?.filtered ? "No exit passes the filter." : "This trace has no exits.";
+    }
+
     showHead() {
         const { trace } = this, { header, footer } = trace, guest = trace.text(header.guest);
         element("guest").textContent = guest.split("/").pop() || "exit trace";
         document.title = `${guest.split("/").pop() || "exit trace"}: kvmlens`;
         const fact = (value, name, bad) => make(`li${bad ? ".bad" : ""}`, make("b", value), ` ${name}`);
-        let exits = 0;
-        for (let i = 0; i < trace.count; i++)
-            exits += trace.isExit(i) ? 1 : 0;
         const lost = footer?.dropped ?? 0, out = footer?.filtered ?? 0;
-        element("facts").append(fact(grouped(exits), exits === 1 ? "exit" : "exits"), fact(duration(this.wall), footer ? "in all" : "until the trace breaks off", !footer),
+        element("facts").append(fact(grouped(this.exits), this.exits === 1 ? "exit" : "exits"), fact(duration(this.wall), footer ? "in all" : "until the trace breaks off", !footer),
             fact(grouped(lost), "dropped", lost > 0), out > 0 ? fact(grouped(out), "filtered out") : "",
             header.backend ? fact(trace.text(header.backend), "KVM") : "", trace.cut ? fact("cut", "file", true) : "");
         const present = new Set(trace.whats.family);
@@ -86,8 +89,8 @@ class Page {
 
     /* The views follow the filter, and the time in view if they shall. */
     limitChanged() {
-        const limited = element("limit").checked && !this.timeline.whole;
-        this.view = applyFilter(this.trace, this.tests, ...(limited ? [this.timeline.from, this.timeline.to] : []));
+        this.limited = element("limit").checked && !this.timeline.whole;
+        this.view = applyFilter(this.trace, this.tests, ...(this.limited ? [this.timeline.from, this.timeline.to] : []));
         element("filter-says").textContent = this.filtered
             ? `${grouped(this.view.length)} of ${grouped(this.trace.count)} events` : `${grouped(this.trace.count)} events`;
         this.stale = new Set(Object.keys(this.views));

@@ -50,22 +50,23 @@ class SummaryView {
         const { trace } = this.page, entries = summarise(trace, view);
         const exits = entries.filter((entry) => entry.exit), others = entries.filter((entry) => !entry.exit);
         this.all = exits.reduce((sum, entry) => sum + entry.guestSum + entry.vmmSum, 0);
-        const parts = [this.split(exits)];
-        if (exits.length)
-            parts.push(make("div.scroll", this.table(exits)));
-        else
-            parts.push(make("p.empty", "No exit passes the filter."));
+        const parts = exits.length ? [this.split(exits), this.table(exits)] : [make("p.empty", this.page.nothing)];
         if (others.length)
             parts.push(this.otherTable(others));
         this.panel.replaceChildren(...parts);
     }
 
-    /* Where the vCPUs' time went. */
+    /* Where the vCPUs' time went; the time of exits that are left out would be nobody's. */
     split(exits) {
+        const { page } = this, out = page.trace.footer?.filtered ?? 0;
+        const hidden = page.exits - exits.reduce((sum, entry) => sum + entry.count, 0), left = out + hidden;
+        if (left > 0)
+            return make("p.note", `How the wall time splits is not known: a filter ${page.limited ? "or the time in view " : ""}left out ${
+                grouped(left)} ${out ? "event" : "exit"}${left === 1 ? "" : "s"}.`);
         const guest = exits.reduce((sum, entry) => sum + entry.guestSum, 0);
-        const vmm = exits.reduce((sum, entry) => sum + entry.vmmSum, 0), { page } = this;
-        const whole = page.filtered ? guest + vmm : Math.max(guest + vmm, page.wall * page.vcpusSeen);
-        const rest = whole - guest - vmm, idle = page.filtered ? 0 : Math.min(guest, page.idle), part = (name, label, ns) => [
+        const vmm = exits.reduce((sum, entry) => sum + entry.vmmSum, 0);
+        const whole = Math.max(guest + vmm, page.wall * page.vcpus);
+        const rest = whole - guest - vmm, idle = Math.min(guest, page.idle), part = (name, label, ns) => [
             make(`span.swatch.${name}`), make("span", label), make("b.number", duration(ns)),
             make("span.share", `${percent(ns, whole)} %`)];
         const bar = make("div.bar", { "aria-hidden": "true" }, [["guest", guest - idle], ["idle", idle], ["vmm", vmm], ["rest", rest]].map(
@@ -76,7 +77,7 @@ class SummaryView {
             }));
         return make("section.split", bar, make("p", make("span", part("guest", "guest+KVM", guest - idle)),
             idle > 0 ? make("span", part("idle", "idle (hlt in KVM)", idle)) : "", make("span", part("vmm", "VMM", vmm)),
-            page.filtered ? null : make("span", part("rest", "neither", rest))));
+            make("span", part("rest", "neither", rest))));
     }
 
     columns() {
@@ -153,7 +154,7 @@ class CostView {
         const sides = { both: ["guest", "vmm"], guest: ["guest"], vmm: ["vmm"] }[this.side];
         const timed = entries.flatMap((entry) => sides.map((side) => entry[side])).filter((times) => times[times.length - 1] > 0);
         if (!timed.length) {
-            this.panel.replaceChildren(make("p.empty", "Nothing to show: no exit that passes the filter was timed."));
+            this.panel.replaceChildren(make("p.empty", entries.length ? "Nothing to show: no exit that passes the filter was timed." : this.page.nothing));
             return;
         }
         const least = timed.reduce((least, times) => Math.min(least, times[lowerBound(times, 1)]), Infinity);
