@@ -181,7 +181,7 @@ def deaf_port(binary):
     """The last of them hears the guest nevertheless, and kvmlens idles meanwhile."""
     with scratch() as folder:
         path, serial = f"{folder}/p", f"{folder}/s"
-        with start(command_of(binary, "-serial", f"unix:{serial},server=on,wait=off", *PORT,
+        with start(command_of(binary, "-M", "timeout=60", "-serial", f"unix:{serial},server=on,wait=off", *PORT,
                               "virtserialport,chardev=c,name=agent", "-chardev",
                               f"socket,id=c,path={path},server=on,wait=off")) as process:
             shell = Peer(serial)
