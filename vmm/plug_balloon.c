@@ -78,10 +78,13 @@ int plug_balloon(struct plugged *out, const struct plug_site *site,
     balloon_init(&plug->balloon, option->name, site->mem, site->remark,
                  (struct balloon_backend){discard, plug}, (struct device_clock){now, plug},
                  (struct device_timer){arm, plug}, features, o->stats_interval_s * NS_PER_S);
-    *out = (struct plugged){&plug->balloon.virtio, unplug_balloon, plug};
+
+    struct plugged plugged = {&plug->balloon.virtio, unplug_balloon, plug};
+
     if (loop_add_timer(site->loop, &plug->timer) < 0) {
-        unplug_balloon(out);
+        unplug_balloon(&plugged);
         return error_set(err, STATUS_INTERNAL, "out of memory");
     }
+    *out = plugged;
     return 0;
 }

@@ -22,6 +22,11 @@ static bool send_frame(void *opaque, const struct iovec *iov, unsigned count)
     return netdev_send(((struct net_plug *)opaque)->netdev, iov, count);
 }
 
+static void forget(void *opaque)
+{
+    netdev_forget(((struct net_plug *)opaque)->netdev);
+}
+
 static void offer_room(void *opaque)
 {
     netdev_room(((struct net_plug *)opaque)->netdev);
@@ -68,6 +73,7 @@ int plug_net(struct plugged *out, const struct plug_site *site, const struct vir
 
     const struct net_backend backend = {
         .send = send_frame,
+        .forget = forget,
         .room = offer_room,
         .offload = set_offload,
         .vnet_hdr = plug->netdev->vnet_hdr,

@@ -81,15 +81,18 @@ int plug_rng(struct plugged *out, const struct plug_site *site, const struct vir
     } else {
         plug->source = plug->own;
     }
-    *out = (struct plugged){&plug->rng.virtio, unplug_rng, plug};
     rng_init(&plug->rng, option->name, site->mem, site->remark,
              (struct rng_backend){read_source, plug}, (struct device_clock){now, plug},
              (struct device_timer){arm, plug}, option->rng.max_bytes,
              option->rng.period_ms * NS_PER_MS);
     rng_source_connect(plug->source, source_ready, plug);
+
+    struct plugged plugged = {&plug->rng.virtio, unplug_rng, plug};
+
     if (loop_add_timer(site->loop, &plug->timer) < 0) {
-        unplug_rng(out);
+        unplug_rng(&plugged);
         return error_set(err, STATUS_INTERNAL, "out of memory");
     }
+    *out = plugged;
     return 0;
 }

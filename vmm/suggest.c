@@ -4,6 +4,7 @@
 #include "suggest.h"
 
 #include <ctype.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
@@ -58,6 +59,29 @@ void suggest_offer(struct suggestion *suggestion, const char *name)
     suggestion->distance = distance;
 }
 
+/* Characters that show nothing themselves, or turn the others' direction or order (Unicode's Cf, its
+ * tags and variation selectors), in UTF-8 from FIRST to LAST: text may hide in them. */
+static bool is_invisible(const unsigned char *s, size_t len)
+{
+    static const struct {
+        char first[5], last[5];
+    } ranges[] = {
+        {"\xd8\x9c", "\xd8\x9c"},                 /* U+061C */
+        {"\xe2\x80\x8b", "\xe2\x80\x8f"},         /* U+200B to U+200F */
+        {"\xe2\x80\xa8", "\xe2\x80\xae"},         /* U+2028 to U+202E */
+        {"\xe2\x81\xa0", "\xe2\x81\xa9"},         /* U+2060 to U+2069 */
+        {"\xef\xbb\xbf", "\xef\xbb\xbf"},         /* U+FEFF */
+        {"\xef\xbf\xb9", "\xef\xbf\xbb"},         /* U+FFF9 to U+FFFB */
+        {"\xf3\xa0\x80\x80", "\xf3\xa0\xbf\xbf"}, /* U+E0000 to U+E0FFF */
+    };
+
+    for (size_t i = 0; i < sizeof ranges / sizeof *ranges; i++)
+        if (strlen(ranges[i].first) == len && memcmp(s, ranges[i].first, len) >= 0 &&
+            memcmp(s, ranges[i].last, len) <= 0)
+            return true;
+    return false;
+}
+
 size_t printable_character(const char *text)
 {
     const unsigned char *s = (const unsigned char *)text;
@@ -78,7 +102,7 @@ size_t printable_character(const char *text)
         (s[0] == 0xf0 && s[1] < 0x90) || (s[0] == 0xf4 && s[1] >= 0x90) ||
         (s[0] == 0xc2 && s[1] < 0xa0))
         return 0;
-    return len;
+    return is_invisible(s, len) ? 0 : len;
 }
 
 const char *quote(struct quoted *quoted, const char *word)

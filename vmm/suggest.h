@@ -19,7 +19,7 @@ struct suggestion {
  * letter case ignored: at most one edit for every three letters) and nearer than what was before. */
 void suggest_offer(struct suggestion *suggestion, const char *name);
 
-/* A quotation: 'text'. Control bytes and bytes that are not UTF-8 are shown as \xNN, and a long
+/* A quotation: 'text'. Control and invisible characters and bytes that are not UTF-8 are shown as \xNN, and a long
  * text ends in "...". */
 struct quoted {
     char text[72];
@@ -29,7 +29,7 @@ struct quoted {
 const char *quote(struct quoted *quoted, const char *word);
 
 /* Bytes of the UTF-8 character (RFC 3629) at TEXT, which ends with a NUL, if a terminal can show it;
- * else 0. */
+ * else 0: so for those that are invisible or reorder the text around them. */
 size_t printable_character(const char *text);
 
 /* quote() for use within one expression. */

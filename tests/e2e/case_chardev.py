@@ -169,6 +169,39 @@ def port_reconnects_kvmlens(binary):
     port_reconnects(binary)
 
 
+def processor_time(process):
+    """Seconds that PROCESS has computed."""
+    with open(f"/proc/{process.pid}/stat", encoding="utf-8") as file:
+        fields = file.read().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+@case("kvm", "chardev: clients that leave a port that no program reads", nested=False)
+def deaf_port(binary):
+    """The last of them hears the guest nevertheless, and kvmlens idles meanwhile."""
+    with scratch() as folder:
+        path, serial = f"{folder}/p", f"{folder}/s"
+        with start(command_of(binary, "-M", "timeout=60", "-serial", f"unix:{serial},server=on,wait=off", *PORT,
+                              "virtserialport,chardev=c,name=agent", "-chardev",
+                              f"socket,id=c,path={path},server=on,wait=off")) as process:
+            shell = Peer(serial)
+            shell.type(b"echo ready\r")
+            shell.wait_for(b"\nready")
+            for _ in range(3):
+                peer = Peer(path)
+                peer.type(b"x" * 5000)
+                peer.close()
+            before = processor_time(process)
+            time.sleep(1)
+            expect(processor_time(process) - before < 0.5, "expected kvmlens to idle")
+            peer = Peer(path)
+            time.sleep(0.5)
+            shell.type(b"con 1 write hello\r")
+            peer.wait_for(b"hello")
+            shell.type(b"poweroff\r")
+            ends(process, POWEROFF)
+
+
 @case("kvm", "chardev: the window's size, and its changes, reach the device")
 def window_size(binary):
     with scratch() as folder:

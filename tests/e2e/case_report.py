@@ -208,11 +208,14 @@ def bad_words(binary):
                 (["-", "--diff", "-"], "one of the two"),
                 ([path, "--chrome", "-", "--text"], "--chrome"),
                 ([path, "--chrome", path], "the trace itself"),
+                ([path, "--chrome", f"{folder}/x", "--html", f"{folder}/../{os.path.basename(folder)}/x"],
+                 "/x' has another form already"),
                 ([path, "--chrome", "/no/such/folder/x"], "/no/such/folder/x")):
             ended = run([binary, "report", *words])
             expect_one_line(ended, USAGE, *patterns)
         with open(path, encoding="utf-8") as file:
             expect(len(file.readlines()) == 3, "expected the trace to be whole")
+        expect_status(run([binary, "report", path, "--chrome", "/dev/null", "--html", "/dev/null"]), 0)
         expect_one_line(run([binary, "report", path, "--chrome", "/dev/full"]), 70, "/dev/full", "No space")
         ended = run([binary, "report", "--help"])
         expect_status(ended, 0)

@@ -60,6 +60,11 @@ static bool net_send(void *opaque, const struct iovec *iov, unsigned count)
     return true;
 }
 
+static void net_forget(void *opaque)
+{
+    (void)opaque;
+}
+
 static void net_room(void *opaque)
 {
     struct network *n = opaque;
@@ -117,6 +122,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     fuzz_begin(&w, data, size);
     virtio_net_init(&n.net, "virtio-net0", &w.mem, fuzz_remark(), mac,
                     &(struct net_backend){.send = net_send,
+                                          .forget = net_forget,
                                           .room = net_room,
                                           .offload = net_offload,
                                           .vnet_hdr = fuzz_byte(&w) & 1,

@@ -35,6 +35,7 @@ struct bench {
     uint8_t sent[2 * NET_FRAME_MAX];
     size_t sent_len; /* of the last one */
     unsigned sends;
+    unsigned forgets;    /* calls of forget() */
     unsigned rooms;      /* calls of room() */
     const uint8_t *held; /* a frame that room() delivers */
     size_t held_len;
@@ -63,6 +64,11 @@ static inline bool bench_send(void *opaque, const struct iovec *iov, unsigned co
         b->sent_len += iov[i].iov_len;
     }
     return true;
+}
+
+static inline void bench_forget(void *opaque)
+{
+    ((struct bench *)opaque)->forgets++;
 }
 
 static inline void bench_room(void *opaque)
@@ -153,6 +159,7 @@ static inline struct bench *bench_make(bool vnet_hdr, uint64_t features)
     virtio_net_init(&b->net, "net0", &b->mem, (struct device_remark){.say = bench_say, .opaque = b},
                     mac,
                     &(struct net_backend){.send = bench_send,
+                                          .forget = bench_forget,
                                           .room = bench_room,
                                           .offload = bench_offload,
                                           .vnet_hdr = vnet_hdr,

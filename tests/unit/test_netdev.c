@@ -4,6 +4,11 @@
  */
 #include "netdev_bench.h"
 
+#include "host/pcap.h"
+
+#include <sys/stat.h>
+#include <unistd.h>
+
 /* --- what libslirp answers ------------------------------------------------------------------------ */
 
 static void the_guest_gets_an_address(void **state)
@@ -163,6 +168,48 @@ static void the_queue_is_bounded_and_losses_are_counted(void **state)
     free_wire(w);
 }
 
+/* --- frames that wait for the host ---------------------------------------------------------------- */
+
+static bool send_nothing(struct netdev *dev, const struct iovec *iov, unsigned count)
+{
+    (void)dev, (void)iov, (void)count;
+    return false;
+}
+
+static long size_after_sending(struct netdev *dev, const char *path)
+{
+    uint8_t frame[60] = {0};
+    struct stat st;
+
+    assert_false(netdev_send(dev, &(struct iovec){frame, sizeof frame}, 1));
+    assert_int_equal(stat(path, &st), 0);
+    return (long)st.st_size;
+}
+
+/* A frame is dumped once, however often it is tried; the next driver's first is another one. */
+static void a_dump_has_each_frame_once(void **state)
+{
+    static const struct netdev_ops ops = {.send = send_nothing};
+    const struct netdev_option option = {.id = "n0"};
+    char path[] = "/tmp/kvmlens-test-XXXXXX";
+    const struct dump_option dump = {.id = "f", .file = path, .max_len = 65536};
+    struct netdev dev;
+    struct error err;
+    long first;
+
+    (void)state;
+    close(mkstemp(path));
+    netdev_init(&dev, &ops, &option, NULL);
+    assert_int_equal(pcap_open(&dev.dump[dev.dumps++], &dump, &err), 0);
+    first = size_after_sending(&dev, path);
+    assert_int_equal(size_after_sending(&dev, path), first);
+    netdev_forget(&dev);
+    assert_int_equal(size_after_sending(&dev, path),
+                     first + 16 + 60); /* a record's header, the frame */
+    pcap_close(dev.dump[0]);
+    unlink(path);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -172,6 +219,7 @@ int main(void)
         cmocka_unit_test(nonsense_is_survived),
         cmocka_unit_test(frames_wait_until_the_guest_has_room),
         cmocka_unit_test(the_queue_is_bounded_and_losses_are_counted),
+        cmocka_unit_test(a_dump_has_each_frame_once),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -212,6 +212,21 @@ static void a_frame_waits_for_the_host_and_is_sent_once(void **state)
     bench_free(b);
 }
 
+static void a_driver_that_ends_takes_its_waiting_frame_along(void **state)
+{
+    struct bench *b = bench_make(false, 0);
+
+    (void)state;
+    b->can_send = 0;
+    bench_tx(b, &no_hdr, 60, 1);
+    assert_int_equal(b->forgets, 0);
+    virtio_stop_queue(&b->net.dev, VIRTIO_NET_RX);
+    assert_int_equal(b->forgets, 0);
+    virtio_set_status(&b->net.dev, 0);
+    assert_int_equal(b->forgets, 1);
+    bench_free(b);
+}
+
 static bool offer_another(void *opaque, const struct iovec *iov, unsigned count)
 {
     struct bench *b = opaque;
@@ -265,6 +280,7 @@ int main(void)
         cmocka_unit_test(what_was_not_negotiated_is_not_done),
         cmocka_unit_test(checksum_fields_must_lie_within_the_frame),
         cmocka_unit_test(a_frame_waits_for_the_host_and_is_sent_once),
+        cmocka_unit_test(a_driver_that_ends_takes_its_waiting_frame_along),
         cmocka_unit_test(a_guest_that_never_stops_sending_lets_others_have_a_turn),
     };
 

@@ -132,6 +132,17 @@ static void input_over(struct chardev *dev, short revents)
     }
 }
 
+/* The guest takes nothing now. The end of a socket is still looked for: the next client waits for it. */
+static void wait_for_room(struct chardev *dev, short revents)
+{
+    if (dev->option.kind != CHARDEV_SOCKET)
+        loop_want(dev->loop, &dev->in, 0);
+    else if (revents & (POLLHUP | POLLERR))
+        chardev_socket_left(dev);
+    else
+        loop_want(dev->loop, &dev->in, POLLHUP);
+}
+
 void chardev_input_ready(void *opaque, short revents)
 {
     struct chardev *dev = opaque;
@@ -146,7 +157,7 @@ void chardev_input_ready(void *opaque, short revents)
     if (dev->is_tty) {
         space = TYPED_AT_ONCE;
     } else if (space == 0) {
-        loop_want(dev->loop, &dev->in, 0);
+        wait_for_room(dev, revents);
         return;
     }
 
@@ -161,6 +172,8 @@ void chardev_input_ready(void *opaque, short revents)
 
     unsigned count = (unsigned)n;
 
+    if (dev->option.kind == CHARDEV_SOCKET)
+        chardev_socket_heard(dev);
     if (dev->option.escape)
         count = filter_escapes(dev, bytes, count);
     for (unsigned i = 0; i < count && dev->pending_count < CHARDEV_PENDING; i++)
@@ -171,7 +184,9 @@ void chardev_input_ready(void *opaque, short revents)
 void chardev_accept_input(struct chardev *dev)
 {
     deliver_pending(dev);
-    if (dev->in.fd >= 0 && !dev->input_ended && dev->reconnect.deadline == 0)
+    bool nobody = dev->option.kind == CHARDEV_PTY && dev->reconnect.deadline != 0;
+
+    if (dev->in.fd >= 0 && !dev->input_ended && !nobody)
         loop_want(dev->loop, &dev->in, POLLIN);
 }
 

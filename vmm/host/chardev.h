@@ -48,6 +48,8 @@ struct chardev {
     bool input_ended;  /* end of file: stop reading for good */
     bool output_ended; /* nobody reads any more: drop everything */
     bool refusing;     /* nobody can connect to the socket, which has been said */
+    bool deaf;         /* the guest takes nothing of what a client of the socket has left */
+    bool cut_off;      /* the end of what a client sent was dropped, which has been said */
     uint8_t pending[CHARDEV_PENDING]; /* read, and not yet taken by the guest: a ring */
     unsigned pending_head, pending_count;
     const char *name; /* for messages: "stdout", a path */

@@ -24,6 +24,12 @@ void chardev_resume_output(struct chardev *dev);
 /* Makes the socket; with wait=on, until somebody connects. -1 with *err. */
 int chardev_socket_open(struct chardev *dev, struct error *err);
 
+/* The client has left, and the guest has no room for what it has sent: the next one may come soon. */
+void chardev_socket_left(struct chardev *dev);
+
+/* The guest has taken something, so that there is room for more. */
+void chardev_socket_heard(struct chardev *dev);
+
 /* Whoever was connected is gone, or is sent away. The next one may come. */
 void chardev_socket_disconnect(struct chardev *dev);
 

@@ -10,12 +10,28 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
 #define RETRY_NS 200000000ull
+#define DEAF_NS  200000000ull /* without taking anything of what a client has left */
+
+/* Another client has come; the one before it has left, and the guest did not take all it sent. */
+static void cut_off(struct chardev *dev)
+{
+    int left = 0;
+
+    if (!dev->cut_off && ioctl(dev->in.fd, FIONREAD, &left) == 0 && left > 0) {
+        dev->cut_off = true;
+        log_say("%s: the guest does not read; the end of what a client sent is dropped, as the "
+                "next has come",
+                LABEL(dev));
+    }
+    chardev_socket_disconnect(dev);
+}
 
 /* The listener may be non-blocking: -1 with EAGAIN when the one who came is gone again. */
 static int take_client(struct chardev *dev)
@@ -27,6 +43,8 @@ static int take_client(struct chardev *dev)
     while (fd < 0 && (errno == EINTR || errno == ECONNABORTED));
     if (fd < 0)
         return -1;
+    if (dev->in.fd >= 0)
+        cut_off(dev);
     dev->in.fd = dev->out.fd = fd;
     dev->input_ended = dev->output_ended = dev->refusing = false;
     return 0;
@@ -37,6 +55,10 @@ static void listen_again(void *opaque)
     struct chardev *dev = opaque;
 
     loop_want(dev->loop, &dev->listener, POLLIN);
+    if (dev->in.fd >= 0) { /* a client that has left: what it sent stays until another comes */
+        dev->deaf = true;
+        chardev_set_open(dev, false);
+    }
 }
 
 /* Too many descriptors, or no memory: that passes. */
@@ -64,8 +86,26 @@ static void client_ready(void *opaque, short revents)
     chardev_set_open(dev, true);
 }
 
+void chardev_socket_left(struct chardev *dev)
+{
+    loop_want(dev->loop, &dev->in, 0); /* a hang-up is reported for ever */
+    if (dev->listener.events != 0 || dev->reconnect.deadline != 0)
+        return;
+    if (dev->deaf)
+        listen_again(dev);
+    else
+        loop_arm(dev->loop, &dev->reconnect, loop_now() + DEAF_NS);
+}
+
+void chardev_socket_heard(struct chardev *dev)
+{
+    dev->deaf = false;
+    loop_arm(dev->loop, &dev->reconnect, 0);
+}
+
 void chardev_socket_disconnect(struct chardev *dev)
 {
+    loop_arm(dev->loop, &dev->reconnect, 0);
     loop_want(dev->loop, &dev->in, 0);
     loop_want(dev->loop, &dev->out, 0);
     close(dev->in.fd);

@@ -15,7 +15,8 @@
 
 struct loop_fd {
     int fd;
-    short events; /* POLLIN, POLLOUT, or 0: do not look at it at all, not even for a hang-up */
+    short events; /* POLLIN, POLLOUT, POLLHUP alone, or 0: do not look at it at all, not even for a
+                     hang-up */
     void (*ready)(void *opaque, short revents);
     void *opaque;
 };

@@ -111,6 +111,11 @@ bool netdev_send(struct netdev *dev, const struct iovec *iov, unsigned count)
     return !dev->refused;
 }
 
+void netdev_forget(struct netdev *dev)
+{
+    dev->refused = false;
+}
+
 void netdev_offload(struct netdev *dev, bool partial_csum)
 {
     dev->ops->offload(dev, partial_csum);

@@ -66,6 +66,9 @@ void netdev_connect(struct netdev *dev, const struct netdev_peer *peer);
 /* Sends the frame that IOV's COUNT parts make. False: not now; peer.writable() is called later. */
 bool netdev_send(struct netdev *dev, const struct iovec *iov, unsigned count);
 
+/* What netdev_send() has refused last will not come again: the next frame is another. */
+void netdev_forget(struct netdev *dev);
+
 /* The guest has room again. */
 void netdev_room(struct netdev *dev);
 

@@ -51,12 +51,11 @@ int kvm_cpuid_read(struct kvm_cpuid_table **out, const struct kvm_listener *list
                    bool irqchip, struct error *err)
 {
     struct kvm_cpuid2 *cpuid = get_supported(listener, kvm_fd);
-    struct kvm_cpuid_table *table = calloc(1, sizeof(*table));
+    struct kvm_cpuid_table *table = cpuid ? calloc(1, sizeof(*table)) : NULL;
 
-    if (!cpuid || !table) {
-        error_set(err, STATUS_NO_KVM, "KVM_GET_SUPPORTED_CPUID: %s", strerror(errno));
+    if (!table) {
+        error_set(err, kvm_blame(errno), "KVM_GET_SUPPORTED_CPUID: %s", strerror(errno));
         free(cpuid);
-        free(table);
         return -1;
     }
     for (unsigned i = 0; i < cpuid->nent && i < CPUID_ENTRIES_MAX; i++) {
@@ -117,7 +116,7 @@ int kvm_cpuid_set(const struct kvm_cpuid_table *table, const struct kvm_listener
 
     free(cpuid);
     if (r < 0)
-        return error_set(err, STATUS_NO_KVM, "KVM_SET_CPUID2 of vCPU %u of %u: %s", index, count,
+        return error_set(err, kvm_blame(error), "KVM_SET_CPUID2 of vCPU %u of %u: %s", index, count,
                          strerror(error));
     return 0;
 }

@@ -148,8 +148,20 @@ static const char *shown_name(const char *file)
     return strcmp(file, "-") == 0 ? "standard input" : file;
 }
 
+/* Does a form before FORM go to the file TO? Devices, such as /dev/null, take any number. */
+static bool is_taken(const struct report *report, const struct form *form, const struct stat *to)
+{
+    struct stat other;
+
+    for (const struct form *f = report->form; f < form; f++)
+        if (f->wanted && !S_ISCHR(to->st_mode) && fstat(f->fd, &other) == 0 &&
+            other.st_dev == to->st_dev && other.st_ino == to->st_ino)
+            return true;
+    return false;
+}
+
 /* Opens FORM's file, but not the trace itself, open as IN, which writing would destroy. */
-static int open_out(struct form *form, int in, struct error *err)
+static int open_out(const struct report *report, struct form *form, int in, struct error *err)
 {
     struct stat from, to;
 
@@ -163,6 +175,9 @@ static int open_out(struct form *form, int in, struct error *err)
     if (fstat(in, &from) == 0 && from.st_dev == to.st_dev && from.st_ino == to.st_ino)
         return error_set(err, STATUS_USAGE,
                          "'%s' is the trace itself: the report needs another file", form->out);
+    if (is_taken(report, form, &to))
+        return error_set(err, STATUS_USAGE,
+                         "'%s' has another form already: each needs its own file", form->out);
     if (S_ISREG(to.st_mode) && ftruncate(form->fd, 0) < 0)
         return error_set(err, STATUS_USAGE, "cannot empty '%s': %s", form->out, strerror(errno));
     return 0;
@@ -195,7 +210,7 @@ static int open_forms(struct report *report, int in, const struct trace_header *
         struct form *form = &report->form[i];
         if (!form->wanted)
             continue;
-        if (open_out(form, in, err) < 0)
+        if (open_out(report, form, in, err) < 0)
             return -1;
         form->sink = make_sink(i, form->fd);
         if (!form->sink)

@@ -270,6 +270,14 @@ static void kick(struct virtio_device *dev, unsigned queue)
     offer_room(net_of(dev));
 }
 
+static void stop_queue(struct virtio_device *dev, unsigned queue)
+{
+    struct virtio_net *net = net_of(dev);
+
+    if (queue == VIRTIO_NET_TX)
+        net->backend.forget(net->backend.opaque);
+}
+
 static void reset(struct virtio_device *dev)
 {
     struct virtio_net *net = net_of(dev);
@@ -286,6 +294,7 @@ static const struct virtio_ops net_ops = {
     .config_name = config_name,
     .start = start,
     .kick = kick,
+    .stop_queue = stop_queue,
     .reset = reset,
 };
 

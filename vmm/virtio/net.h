@@ -19,6 +19,8 @@ struct net_backend {
     /* Sends the frame that IOV's COUNT parts make; guest memory is among them, so what is checked
      * must be copied first. False: not now; virtio_net_send_more() is called once it can. */
     bool (*send)(void *opaque, const struct iovec *iov, unsigned count);
+    /* The frame that send() has last said no to will not come again. */
+    void (*forget)(void *opaque);
     /* virtio_net_receive() said no before, and the guest has buffers again (or is being reset). */
     void (*room)(void *opaque);
     /* Frames received may come with incomplete checksums, or not. Only with VNET_HDR. */
