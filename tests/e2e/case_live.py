@@ -135,6 +135,16 @@ def signals(binary, number, status):
         view.was_left()
 
 
+@case("kvm", "live: out by a signal while output is stopped", nested=False)
+def output_stopped(binary):
+    """Ctrl-S: the screen cannot be left any more, but the shell has its modes."""
+    with View(binary, BUSY) as view:
+        view.frame_with("exits/s")
+        view.type("\x13")
+        view.process.send_signal(signal.SIGTERM)
+        view.ends(SIGNAL)
+
+
 @case("kvm", "live: stopped and continued", nested=False)
 def stopped(binary):
     with View(binary, BUSY) as view:

@@ -120,9 +120,10 @@ static void leave_view(int next)
     }
     for (int i = 0; i < 100 && atomic_load(&view.drawing); i++)
         nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
-    write_view(VIEW_LEAVE, strlen(VIEW_LEAVE));
+    /* The modes first: where output is stopped (Ctrl-S), the write may be this thread's last. */
     if (has_keys())
         tcsetattr(view.keys, TCSANOW, &view.keys_before);
+    write_view(VIEW_LEAVE, strlen(VIEW_LEAVE));
 }
 
 /* The screen is the shell's while a job is in its background. */
