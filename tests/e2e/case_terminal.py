@@ -181,6 +181,10 @@ def by_signal(binary, number):
 
 @case("kvm", "terminal: SIGSEGV of kvmlens itself", asan=False, number=signal.SIGSEGV)
 @case("kvm", "terminal: SIGABRT of kvmlens itself", asan=False, number=signal.SIGABRT)
+@case("kvm", "terminal: SIGPWR", asan=False, number=signal.SIGPWR)
+@case("kvm", "terminal: SIGSTKFLT", asan=False, number=16)
+@case("kvm", "terminal: the second real-time signal", asan=False, number=signal.SIGRTMIN + 1)
+@case("kvm", "terminal: the last real-time signal", asan=False, number=signal.SIGRTMAX)
 def by_own_fault(binary, number):
     with interactive(binary) as terminal:
         terminal.wait_for("> ")

@@ -49,16 +49,25 @@ static void restore_and_die(int signal)
     raise(signal); /* SA_RESETHAND: this time the default action takes it */
 }
 
-static void guard_against_fatal_signals(void)
+static void guard_against(int signal)
 {
-    static const int fatal[] = {SIGSEGV, SIGBUS,  SIGILL,  SIGFPE,  SIGABRT,   SIGTRAP, SIGSYS,
-                                SIGUSR1, SIGUSR2, SIGALRM, SIGXCPU, SIGVTALRM, SIGPROF, SIGIO};
     struct sigaction action = {.sa_handler = restore_and_die, .sa_flags = (int)SA_RESETHAND};
     struct sigaction old;
 
+    if (sigaction(signal, NULL, &old) == 0 && old.sa_handler == SIG_DFL)
+        sigaction(signal, &action, NULL); /* a sanitizer's own handler stays */
+}
+
+static void guard_against_fatal_signals(void)
+{
+    static const int fatal[] = {SIGSEGV, SIGBUS,  SIGILL,  SIGFPE,   SIGABRT, SIGTRAP,
+                                SIGSYS,  SIGUSR1, SIGUSR2, SIGALRM,  SIGXCPU, SIGVTALRM,
+                                SIGPROF, SIGIO,   SIGPWR,  SIGSTKFLT};
+
     for (size_t i = 0; i < sizeof fatal / sizeof *fatal; i++)
-        if (sigaction(fatal[i], NULL, &old) == 0 && old.sa_handler == SIG_DFL)
-            sigaction(fatal[i], &action, NULL); /* a sanitizer's own handler stays */
+        guard_against(fatal[i]);
+    for (int signal = SIGRTMIN + 1; signal <= SIGRTMAX; signal++) /* SIGRTMIN: vcpu_kick() */
+        guard_against(signal);
 }
 
 void terminal_raw(bool keep_signals)
