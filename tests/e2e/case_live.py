@@ -5,6 +5,7 @@ import re
 import signal
 import struct
 import termios
+import time
 
 from case_terminal import Terminal
 from harness import CRASH, KERNEL, POWEROFF, SIGNAL, USAGE, case, environment, expect, expect_one_line, run
@@ -135,13 +136,17 @@ def signals(binary, number, status):
         view.was_left()
 
 
-@case("kvm", "live: out by a signal while output is stopped", nested=False)
-def output_stopped(binary):
+@case("kvm", "live: out by a signal while output is stopped", numbers=(signal.SIGTERM,), nested=False)
+@case("kvm", "live: out by a signal in the middle of a stop while output is stopped",
+      numbers=(signal.SIGTSTP, signal.SIGTERM), nested=False)
+def output_stopped(binary, numbers):
     """Ctrl-S: the screen cannot be left any more, but the shell has its modes."""
     with View(binary, BUSY) as view:
         view.frame_with("exits/s")
         view.type("\x13")
-        view.process.send_signal(signal.SIGTERM)
+        for number in numbers:
+            view.process.send_signal(number)
+            time.sleep(0.5)
         view.ends(SIGNAL)
 
 
