@@ -60,6 +60,10 @@ class Terminal:
     def is_raw(self):
         return not termios.tcgetattr(self.slave)[3] & (termios.ICANON | termios.ECHO)
 
+    def is_stopped(self):
+        with open(f"/proc/{self.process.pid}/stat", encoding="utf-8") as file:
+            return file.read().rsplit(")", 1)[1].split()[0] == "T"
+
     def wait_until(self, condition, what):
         end = time.monotonic() + PATIENCE
         while not condition():
@@ -197,12 +201,7 @@ def stopped(binary):
     with interactive(binary) as terminal:
         terminal.wait_for("> ")
         terminal.process.send_signal(signal.SIGTSTP)
-
-        def is_stopped():
-            with open(f"/proc/{terminal.process.pid}/stat", encoding="utf-8") as file:
-                return file.read().rsplit(")", 1)[1].split()[0] == "T"
-
-        terminal.wait_until(is_stopped, "a stopped process")
+        terminal.wait_until(terminal.is_stopped, "a stopped process")
         expect(termios.tcgetattr(terminal.slave) == terminal.before, "expected the terminal as it was, while stopped")
         terminal.process.send_signal(signal.SIGCONT)
         terminal.wait_until(terminal.is_raw, "a raw terminal again")
