@@ -57,7 +57,6 @@ static void end_session(struct session *s, const struct vm_end *end)
 {
     s->stop = *end;
     machine_end(s->machine, end);
-    signals_limit_end();
 }
 
 static void end_by_signal(void *session, int signal)
@@ -68,6 +67,7 @@ static void end_by_signal(void *session, int signal)
 static void end_from_terminal(void *session)
 {
     end_session(session, &(struct vm_end){.kind = VM_END_QUIT});
+    signals_limit_end(STATUS_SIGNAL); /* a signal has done so itself */
 }
 
 static void leave_terminal(void *session)
@@ -212,13 +212,17 @@ static enum status run_once(struct session *s, const struct machine_config *conf
     struct vm_end end;
 
     *again = false;
-    if (machine_create(&s->machine, config, &err) < 0)
+    signals_hold(&s->signals);
+
+    int r = machine_create(&s->machine, config, &err);
+
+    signals_release(&s->signals);
+    if (r < 0)
         return fail(&err);
     if (s->stop.kind != VM_END_NONE)
         machine_end(s->machine, &s->stop);
 
-    int r = machine_run(s->machine, &end, &err);
-
+    r = machine_run(s->machine, &end, &err);
     s->end = end.kind;
     count_stats(s);
     *again = r == 0 && end.kind == VM_END_RESET && !s->options.no_reboot;
@@ -229,6 +233,8 @@ static enum status run_once(struct session *s, const struct machine_config *conf
         s->machine = NULL;
         return STATUS_POWEROFF;
     }
+    if (end.kind != VM_END_TIMEOUT)
+        signals_limit_run(0); /* what is left to write may take its time */
     /* The report wants a terminal that is not raw, and may meet a reader that is not there. */
     close_host(s);
     if (r < 0)
@@ -261,6 +267,9 @@ static enum status run_guest(struct session *s)
     enum status status;
     bool again;
 
+    /* The machine ends itself at its deadline; this is for one that cannot. */
+    if (s->options.timeout_s)
+        signals_limit_run(s->options.timeout_s);
     do /* once more after each reset that the guest asks for */
         status = run_once(s, &config, &again);
     while (again);
@@ -308,7 +317,7 @@ int main(int argc, char **argv)
     /* Static, because the last machine is left to the end of the process, and leak checkers look. */
     static struct session s = {
         .images = {.kernel.file.fd = -1, .initrd.fd = -1, .rom.fd = -1},
-        .signals.fd.fd = -1,
+        .signals = {.fd.fd = -1, .told.fd = -1},
         .loop.wake_fd = -1,
     };
     static char line[4096];

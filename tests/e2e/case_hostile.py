@@ -1,4 +1,5 @@
 """Guests that misbehave, and hosts that run short: kvmlens ends when it is told to, and says why."""
+import contextlib
 import os
 import random
 import resource
@@ -43,13 +44,13 @@ def wait_until(condition, what):
 
 
 def wait_for_signals(process):
-    """Until SIGTERM is an event of kvmlens's loop: it is blocked then."""
-    def is_blocked():
+    """Until SIGTERM is an event of kvmlens's loop: it is caught then."""
+    def is_caught():
         with open(f"/proc/{process.pid}/status", encoding="utf-8") as file:
-            blocked = next(line.split()[1] for line in file if line.startswith("SigBlk:"))
-        return int(blocked, 16) >> (signal.SIGTERM - 1) & 1
+            caught = next(line.split()[1] for line in file if line.startswith("SigCgt:"))
+        return int(caught, 16) >> (signal.SIGTERM - 1) & 1
 
-    wait_until(is_blocked, "kvmlens to wait for signals")
+    wait_until(is_caught, "kvmlens to wait for signals")
 
 
 @case("kvm", "SIGTERM of a guest that resets for ever")
@@ -107,6 +108,74 @@ def nobody_reads(binary, code, which, options=()):
             ends(process, SIGNAL)
         os.close(reader)
         os.close(writer)
+
+
+@case("kvm", "time-out while nobody reads the trace")
+def nobody_reads_time_out(binary):
+    with scratch() as folder:
+        reader, writer = os.pipe()
+        command = guest_command(binary, rom(f"{folder}/test.rom", POST), machine=",timeout=1", options=("-trace", "exits"))
+        with started(command, stderr=writer) as process:
+            ends(process, TIMEOUT)
+        os.close(reader)
+        os.close(writer)
+
+
+def fill(pipe):
+    os.set_blocking(pipe, False)
+    with contextlib.suppress(BlockingIOError):
+        while True:
+            os.write(pipe, b"x")
+    os.set_blocking(pipe, True)
+
+
+@case("kvm", "SIGTERM while nobody reads a message", asan=False)
+def nobody_reads_messages(binary):
+    """It is the event loop's thread that is held up. (ThreadSanitizer keeps signals back until it returns.)"""
+    reader, writer = os.pipe()
+    fill(writer)
+    with subprocess.Popen([binary, "-nographic", "-kernel", KERNEL], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                          stderr=writer, env=environment()) as process:
+        for line in process.stdout:
+            if b"type help" in line:
+                break
+        process.stdin.write(b"\x01h")
+        process.stdin.flush()
+        time.sleep(1)
+        process.send_signal(signal.SIGTERM)
+        ends(process, SIGNAL)
+    os.close(reader)
+    os.close(writer)
+
+
+HANG = """
+#include <fcntl.h>
+#include <unistd.h>
+long pwritev(int fd, const void *part, int count, long offset) { creat(SIGN, 0600); for (;;) pause(); }
+long pwritev64(int fd, const void *part, int count, long offset) { return pwritev(fd, part, count, offset); }
+"""
+
+
+@case("kvm", "SIGTERM while a reset waits for a disk that hangs", asan=False, reset=True, status=SIGNAL)
+@case("kvm", "time-out while a reset waits for a disk that hangs", asan=False, reset=True, limit=3, status=TIMEOUT)
+@case("kvm", "time-out while a disk hangs", asan=False, reset=False, limit=3, status=TIMEOUT)
+def disk_hangs(binary, reset, status, limit=0):
+    """As one on a server that does not answer; a reset waits for it with the devices locked."""
+    with scratch() as folder:
+        subprocess.run([os.environ.get("CC", "cc"), "-shared", "-fPIC", f'-DSIGN="{folder}/hangs"', "-x", "c", "-o",
+                        f"{folder}/hang.so", "-"], input=HANG.encode(), check=True)
+        with open(f"{folder}/disk", "wb") as file:
+            file.truncate(1 << 20)
+        command = guest_command(binary, "build/guest/lessons/hostile-blk.elf" if reset else KERNEL,
+                                append="" if reset else "run=blk+write+0+x", machine=f",timeout={limit}",
+                                options=("-drive", f"if=virtio,format=raw,file={folder}/disk", "-device", "virtio-rng-device"))
+        with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+                              env=environment({"LD_PRELOAD": f"{folder}/hang.so"})) as process:
+            wait_until(lambda: os.path.exists(f"{folder}/hangs"), "a write that hangs")
+            if not limit:
+                time.sleep(0.5)
+                process.send_signal(signal.SIGTERM)
+            ends(process, status)
 
 
 @case("kvm", "serial line to a FIFO that nobody opens or reads")

@@ -136,6 +136,22 @@ def signals(binary, number, status):
         view.was_left()
 
 
+@case("kvm", "live: out by a signal while output is stopped", asan=False, numbers=(signal.SIGTERM,), nested=False)
+@case("kvm", "live: out by a signal in the middle of a stop while output is stopped", asan=False,
+      numbers=(signal.SIGTSTP, signal.SIGTERM, signal.SIGCONT), nested=False)
+def output_stopped(binary, numbers):
+    """Ctrl-S: the screen cannot be left any more, but the shell has its modes. (ThreadSanitizer keeps signals back
+    until a write returns.)"""
+    with View(binary, BUSY) as view:
+        view.frame_with("exits/s")
+        view.type("\x13")
+        time.sleep(0.5)  # the terminal obeys in its own time
+        for number in numbers:
+            view.process.send_signal(number)
+            time.sleep(0.5)
+        view.ends(SIGNAL)
+
+
 @case("kvm", "live: stopped and continued", nested=False)
 def stopped(binary):
     with View(binary, BUSY) as view:
@@ -143,6 +159,7 @@ def stopped(binary):
         view.process.send_signal(signal.SIGTSTP)
         view.wait_until(lambda: LEAVE in view.all, "the screen as it was")
         view.wait_until(lambda: not view.is_raw(), "the terminal as it was")
+        view.wait_until(view.is_stopped, "a stopped process")  # a stop forgets a SIGCONT that came before it
         view.process.send_signal(signal.SIGCONT)
         view.wait_until(lambda: view.all.count(ENTER) == 2, "the view again")
         view.frame_with("exits/s")

@@ -60,6 +60,10 @@ class Terminal:
     def is_raw(self):
         return not termios.tcgetattr(self.slave)[3] & (termios.ICANON | termios.ECHO)
 
+    def is_stopped(self):
+        with open(f"/proc/{self.process.pid}/stat", encoding="utf-8") as file:
+            return file.read().rsplit(")", 1)[1].split()[0] == "T"
+
     def wait_until(self, condition, what):
         end = time.monotonic() + PATIENCE
         while not condition():
@@ -181,6 +185,10 @@ def by_signal(binary, number):
 
 @case("kvm", "terminal: SIGSEGV of kvmlens itself", asan=False, number=signal.SIGSEGV)
 @case("kvm", "terminal: SIGABRT of kvmlens itself", asan=False, number=signal.SIGABRT)
+@case("kvm", "terminal: SIGPWR", asan=False, number=signal.SIGPWR)
+@case("kvm", "terminal: SIGSTKFLT", asan=False, number=16)
+@case("kvm", "terminal: the second real-time signal", asan=False, number=signal.SIGRTMIN + 1)
+@case("kvm", "terminal: the last real-time signal", asan=False, number=signal.SIGRTMAX)
 def by_own_fault(binary, number):
     with interactive(binary) as terminal:
         terminal.wait_for("> ")
@@ -193,12 +201,7 @@ def stopped(binary):
     with interactive(binary) as terminal:
         terminal.wait_for("> ")
         terminal.process.send_signal(signal.SIGTSTP)
-
-        def is_stopped():
-            with open(f"/proc/{terminal.process.pid}/stat", encoding="utf-8") as file:
-                return file.read().rsplit(")", 1)[1].split()[0] == "T"
-
-        terminal.wait_until(is_stopped, "a stopped process")
+        terminal.wait_until(terminal.is_stopped, "a stopped process")
         expect(termios.tcgetattr(terminal.slave) == terminal.before, "expected the terminal as it was, while stopped")
         terminal.process.send_signal(signal.SIGCONT)
         terminal.wait_until(terminal.is_raw, "a raw terminal again")

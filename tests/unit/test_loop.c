@@ -356,6 +356,7 @@ static void signals_are_events_of_the_loop(void **state)
     raise(SIGCONT);
     assert_int_equal(loop_run(&s.loop, &lock), 0);
     assert_true(s.continued);
+    alarm(0);
     close_signals(&s);
 }
 
@@ -374,35 +375,82 @@ static void an_ignored_signal_stays_ignored(void **state)
     assert_ptr_equal(signal(SIGHUP, SIG_DFL), SIG_IGN);
 }
 
-static void a_signal_after_the_guest_limits_what_is_left(void **state)
-{
-    struct session s;
-
-    (void)state;
-    open_signals(&s);
-    raise(SIGTERM); /* pending, unseen by the loop: it counts when the signals are closed */
-    close_signals(&s);
-
-    unsigned left = alarm(0);
-
-    assert_in_range(left, 1, 10);
-    signal(SIGTERM, SIG_DFL);
-}
-
-static void the_limit_ends_with_the_status_of_a_signal(void **state)
+/* A limit cannot be taken back, so each test of it has a process of its own, and comes before those
+ * that limit the end of this one. */
+static int in_child(void (*test)(void))
 {
     int status;
     pid_t child = fork();
 
-    (void)state;
     if (child == 0) {
-        signals_limit_end();
-        raise(SIGALRM);
-        _exit(1);
+        test();
+        _exit(0);
     }
     assert_int_equal(waitpid(child, &status, 0), child);
     assert_true(WIFEXITED(status));
-    assert_int_equal(WEXITSTATUS(status), STATUS_SIGNAL);
+    return WEXITSTATUS(status);
+}
+
+static void take_signal_after_the_guest(void)
+{
+    struct session s;
+
+    open_signals(&s);
+    close_signals(&s);
+    raise(SIGTERM);
+
+    unsigned left = alarm(0);
+
+    assert_in_range(left, 1, 10);
+    raise(SIGTERM);
+    assert_int_equal(alarm(0), 0);
+}
+
+static void a_signal_after_the_guest_limits_what_is_left_once(void **state)
+{
+    (void)state;
+    assert_int_equal(in_child(take_signal_after_the_guest), 0);
+}
+
+static void end_by_limit(void)
+{
+    signals_limit_end(STATUS_SIGNAL);
+    raise(SIGALRM);
+}
+
+static void the_limit_ends_with_the_status_of_a_signal(void **state)
+{
+    (void)state;
+    assert_int_equal(in_child(end_by_limit), STATUS_SIGNAL);
+}
+
+static void pass_time_limit(void)
+{
+    signals_limit_run(1000);
+    raise(SIGALRM);
+    assert_in_range(alarm(0), 1, 10);
+    signals_limit_run(0); /* too late */
+    signals_limit_end(STATUS_SIGNAL);
+    raise(SIGALRM);
+}
+
+static void the_time_limit_limits_the_end(void **state)
+{
+    (void)state;
+    assert_int_equal(in_child(pass_time_limit), STATUS_TIMEOUT);
+}
+
+static void lift_time_limit(void)
+{
+    signals_limit_run(1000);
+    signals_limit_run(0);
+    assert_int_equal(alarm(0), 0);
+}
+
+static void a_guest_that_ends_lifts_the_time_limit(void **state)
+{
+    (void)state;
+    assert_int_equal(in_child(lift_time_limit), 0);
 }
 
 static void a_write_that_fails_does_not_kill(void **state)
@@ -430,10 +478,12 @@ int main(void)
         cmocka_unit_test(what_a_callback_removes_is_not_called),
         cmocka_unit_test(a_poller_brings_descriptors_and_deadlines),
         cmocka_unit_test(a_change_wakes_a_waiting_loop),
+        cmocka_unit_test(a_signal_after_the_guest_limits_what_is_left_once),
+        cmocka_unit_test(the_limit_ends_with_the_status_of_a_signal),
+        cmocka_unit_test(the_time_limit_limits_the_end),
+        cmocka_unit_test(a_guest_that_ends_lifts_the_time_limit),
         cmocka_unit_test(signals_are_events_of_the_loop),
         cmocka_unit_test(an_ignored_signal_stays_ignored),
-        cmocka_unit_test(a_signal_after_the_guest_limits_what_is_left),
-        cmocka_unit_test(the_limit_ends_with_the_status_of_a_signal),
         cmocka_unit_test(a_write_that_fails_does_not_kill),
     };
 

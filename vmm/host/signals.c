@@ -1,5 +1,7 @@
 /*
- * signals.c: signals as events of the loop (signalfd(2), signal(7)).
+ * signals.c: signals as events of the loop (signalfd(2), signal-safety(7)).
+ *
+ * Those that end kvmlens have a handler as well: what has to end it must not depend on the loop.
  */
 #include "signals.h"
 
@@ -8,6 +10,7 @@
 #include <errno.h>
 #include <poll.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
 
@@ -16,6 +19,11 @@
 static const int deadly[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT};
 
 #define COUNT(array) (sizeof array / sizeof *array)
+
+/* What the handlers share with the rest: a handler is given no pointer. */
+static volatile sig_atomic_t told_fd = -1;  /* wakes the loop for a deadly signal; -1: no loop */
+static volatile sig_atomic_t told_signal;   /* the last one */
+static volatile sig_atomic_t ending_status; /* of the end that is limited; 0: none is */
 
 static void signal_ready(void *opaque, short revents)
 {
@@ -33,13 +41,20 @@ static void signal_ready(void *opaque, short revents)
     case SIGCONT:
         signals->continued(signals->opaque);
         break;
-    case SIGWINCH:
+    default:
         signals->resized(signals->opaque);
         break;
-    default:
-        signals->deadly(signals->opaque, (int)info.ssi_signo);
-        break;
     }
+}
+
+static void told_ready(void *opaque, short revents)
+{
+    struct signals *signals = opaque;
+    uint64_t count;
+
+    (void)revents;
+    if (read(signals->told.fd, &count, sizeof count) == sizeof count)
+        signals->deadly(signals->opaque, told_signal);
 }
 
 void signals_let_writes_fail(void)
@@ -57,11 +72,37 @@ static void add_unless_ignored(sigset_t *set, int signal)
         sigaddset(set, signal);
 }
 
+/* The limit first, from here: the loop's thread may be in a write(2), or wait for a disk. */
+static void deadly_comes(int signal)
+{
+    const uint64_t one = 1;
+    int error = errno;
+
+    signals_limit_end(STATUS_SIGNAL);
+    told_signal = signal;
+    if (told_fd >= 0)
+        while (write(told_fd, &one, sizeof one) < 0 && errno == EINTR)
+            ;
+    errno = error;
+}
+
+static void handle_deadly(struct signals *signals)
+{
+    struct sigaction action = {.sa_handler = deadly_comes, .sa_flags = SA_RESTART};
+
+    sigemptyset(&signals->handled);
+    for (size_t i = 0; i < COUNT(deadly); i++)
+        add_unless_ignored(&signals->handled, deadly[i]);
+    for (size_t i = 0; i < COUNT(deadly); i++)
+        if (sigismember(&signals->handled, deadly[i]))
+            sigaction(deadly[i], &action, NULL);
+    sigaddset(&signals->handled, SIGALRM);
+    signals_release(signals); /* whoever started kvmlens may have blocked them */
+}
+
 int signals_open(struct signals *signals, struct loop *loop, struct error *err)
 {
     sigemptyset(&signals->set);
-    for (size_t i = 0; i < COUNT(deadly); i++)
-        add_unless_ignored(&signals->set, deadly[i]);
     add_unless_ignored(&signals->set, SIGTSTP);
     sigaddset(&signals->set, SIGCONT); /* these two only tell */
     sigaddset(&signals->set, SIGWINCH);
@@ -75,43 +116,81 @@ int signals_open(struct signals *signals, struct loop *loop, struct error *err)
     };
     if (signals->fd.fd < 0 || loop_add_fd(loop, &signals->fd) < 0)
         return error_set(err, STATUS_INTERNAL, "signalfd: %s", strerror(errno));
+    signals->told = (struct loop_fd){
+        .fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK),
+        .events = POLLIN,
+        .ready = told_ready,
+        .opaque = signals,
+    };
+    if (signals->told.fd < 0 || loop_add_fd(loop, &signals->told) < 0)
+        return error_set(err, STATUS_INTERNAL, "eventfd: %s", strerror(errno));
+    told_fd = signals->told.fd;
+    handle_deadly(signals);
     return 0;
 }
 
-static void limit_end(int signal)
+static void close_fd(struct loop_fd *fd, struct loop *loop)
 {
-    (void)signal;
-    signals_limit_end();
+    loop_remove_fd(loop, fd);
+    if (fd->fd >= 0)
+        close(fd->fd);
 }
 
 void signals_close(struct signals *signals, struct loop *loop)
 {
-    struct sigaction action = {.sa_handler = limit_end, .sa_flags = SA_RESTART};
-
-    for (size_t i = 0; i < COUNT(deadly); i++)
-        if (sigismember(&signals->set, deadly[i]))
-            sigaction(deadly[i], &action, NULL);
+    told_fd = -1; /* a handler runs in this thread only: none is between the two */
     pthread_sigmask(SIG_UNBLOCK, &signals->set, NULL);
-    loop_remove_fd(loop, &signals->fd);
-    if (signals->fd.fd >= 0)
-        close(signals->fd.fd);
+    close_fd(&signals->fd, loop);
+    close_fd(&signals->told, loop);
 }
 
-static void give_up(int signal)
+void signals_hold(const struct signals *signals)
+{
+    pthread_sigmask(SIG_BLOCK, &signals->handled, NULL);
+}
+
+void signals_release(const struct signals *signals)
+{
+    pthread_sigmask(SIG_UNBLOCK, &signals->handled, NULL);
+}
+
+/* --- the limit ---------------------------------------------------------------------------------- */
+
+/* The time limit first, if it is SIGALRM's first; then the end's. */
+static void alarm_rings(int signal)
 {
     (void)signal;
+    if (!ending_status) {
+        signals_limit_end(STATUS_TIMEOUT);
+        return;
+    }
+    alarm(1); /* the terminal may not take what it is sent: the second time that is left out */
     terminal_restore();
-    _exit(STATUS_SIGNAL);
+    _exit(ending_status);
 }
 
-void signals_limit_end(void)
+static void set_alarm(unsigned seconds)
 {
-    struct sigaction action = {.sa_handler = give_up};
-    sigset_t set;
+    /* SA_NODEFER: the alarm above is for the handler itself. */
+    struct sigaction action = {.sa_handler = alarm_rings, .sa_flags = SA_RESTART | SA_NODEFER};
 
     sigaction(SIGALRM, &action, NULL);
-    sigemptyset(&set);
-    sigaddset(&set, SIGALRM);
-    pthread_sigmask(SIG_UNBLOCK, &set, NULL);
-    alarm(END_S);
+    alarm(seconds);
+}
+
+void signals_limit_end(enum status status)
+{
+    if (ending_status) /* who is told again and again has no more time for it */
+        return;
+    ending_status = (int)status;
+    set_alarm(END_S);
+}
+
+void signals_limit_run(unsigned seconds)
+{
+    if (ending_status)
+        return;
+    set_alarm(seconds);
+    if (ending_status) /* a signal came between the two, and has lost its alarm */
+        set_alarm(END_S);
 }

@@ -67,16 +67,25 @@ static void restore_and_die(int signal)
     raise(signal); /* SA_RESETHAND: this time the default action takes it */
 }
 
-static void guard_against_fatal_signals(void)
+static void guard_against(int signal)
 {
-    static const int fatal[] = {SIGSEGV, SIGBUS,  SIGILL,  SIGFPE,  SIGABRT,   SIGTRAP, SIGSYS,
-                                SIGUSR1, SIGUSR2, SIGALRM, SIGXCPU, SIGVTALRM, SIGPROF, SIGIO};
     struct sigaction action = {.sa_handler = restore_and_die, .sa_flags = (int)SA_RESETHAND};
     struct sigaction old;
 
+    if (sigaction(signal, NULL, &old) == 0 && old.sa_handler == SIG_DFL)
+        sigaction(signal, &action, NULL); /* a sanitizer's own handler stays */
+}
+
+static void guard_against_fatal_signals(void)
+{
+    static const int fatal[] = {SIGSEGV, SIGBUS,  SIGILL,  SIGFPE,   SIGABRT, SIGTRAP,
+                                SIGSYS,  SIGUSR1, SIGUSR2, SIGALRM,  SIGXCPU, SIGVTALRM,
+                                SIGPROF, SIGIO,   SIGPWR,  SIGSTKFLT};
+
     for (size_t i = 0; i < sizeof fatal / sizeof *fatal; i++)
-        if (sigaction(fatal[i], NULL, &old) == 0 && old.sa_handler == SIG_DFL)
-            sigaction(fatal[i], &action, NULL); /* a sanitizer's own handler stays */
+        guard_against(fatal[i]);
+    for (int signal = SIGRTMIN + 1; signal <= SIGRTMAX; signal++) /* SIGRTMIN: vcpu_kick() */
+        guard_against(signal);
 }
 
 void terminal_raw(bool keep_signals)
@@ -141,9 +150,10 @@ static void leave_view(int next)
     }
     for (int i = 0; i < 100 && atomic_load(&view.drawing); i++)
         nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
-    write_view(VIEW_LEAVE, strlen(VIEW_LEAVE));
+    /* The modes first: where output is stopped (Ctrl-S), the write may be this thread's last. */
     if (has_keys())
         tcsetattr(view.keys, TCSANOW, &view.keys_before);
+    write_view(VIEW_LEAVE, strlen(VIEW_LEAVE));
 }
 
 bool terminal_view_back(void)
