@@ -211,8 +211,9 @@ static enum status run_once(struct session *s, const struct machine_config *conf
     struct error err;
     struct vm_end end;
 
+    if (*again) /* the first time they are held as it is */
+        signals_hold(&s->signals);
     *again = false;
-    signals_hold(&s->signals);
 
     int r = machine_create(&s->machine, config, &err);
 
@@ -265,7 +266,7 @@ static enum status run_guest(struct session *s)
         .deadline = s->options.timeout_s ? loop_now() + s->options.timeout_s * NS_PER_S : 0,
     };
     enum status status;
-    bool again;
+    bool again = false;
 
     /* The machine ends itself at its deadline; this is for one that cannot. */
     if (s->options.timeout_s)

@@ -333,6 +333,7 @@ static void open_signals(struct session *s)
         .signals = {.deadly = see_deadly, .continued = see_continued, .opaque = s}};
     assert_int_equal(loop_init(&s->loop), 0);
     assert_int_equal(signals_open(&s->signals, &s->loop, &err), 0);
+    signals_release(&s->signals);
 }
 
 static void close_signals(struct session *s)

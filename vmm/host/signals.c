@@ -86,27 +86,30 @@ static void deadly_comes(int signal)
     errno = error;
 }
 
-static void handle_deadly(struct signals *signals)
+/* They are blocked meanwhile, so that a handler which is taken back has not run. */
+static void handle_deadly(void)
 {
-    struct sigaction action = {.sa_handler = deadly_comes, .sa_flags = SA_RESTART};
+    struct sigaction action = {.sa_handler = deadly_comes, .sa_flags = SA_RESTART}, old;
 
-    sigemptyset(&signals->handled);
     for (size_t i = 0; i < COUNT(deadly); i++)
-        add_unless_ignored(&signals->handled, deadly[i]);
-    for (size_t i = 0; i < COUNT(deadly); i++)
-        if (sigismember(&signals->handled, deadly[i]))
-            sigaction(deadly[i], &action, NULL);
-    sigaddset(&signals->handled, SIGALRM);
-    signals_release(signals); /* whoever started kvmlens may have blocked them */
+        if (sigaction(deadly[i], &action, &old) == 0 && old.sa_handler == SIG_IGN)
+            sigaction(deadly[i], &old, NULL);
 }
 
 int signals_open(struct signals *signals, struct loop *loop, struct error *err)
 {
+    sigset_t both;
+
+    sigemptyset(&signals->handled);
+    for (size_t i = 0; i < COUNT(deadly); i++)
+        sigaddset(&signals->handled, deadly[i]);
+    sigaddset(&signals->handled, SIGALRM);
     sigemptyset(&signals->set);
     add_unless_ignored(&signals->set, SIGTSTP);
     sigaddset(&signals->set, SIGCONT); /* these two only tell */
     sigaddset(&signals->set, SIGWINCH);
-    pthread_sigmask(SIG_BLOCK, &signals->set, NULL);
+    sigorset(&both, &signals->set, &signals->handled);
+    pthread_sigmask(SIG_BLOCK, &both, NULL);
 
     signals->fd = (struct loop_fd){
         .fd = signalfd(-1, &signals->set, SFD_CLOEXEC | SFD_NONBLOCK),
@@ -125,7 +128,7 @@ int signals_open(struct signals *signals, struct loop *loop, struct error *err)
     if (signals->told.fd < 0 || loop_add_fd(loop, &signals->told) < 0)
         return error_set(err, STATUS_INTERNAL, "eventfd: %s", strerror(errno));
     told_fd = signals->told.fd;
-    handle_deadly(signals);
+    handle_deadly();
     return 0;
 }
 

@@ -26,13 +26,15 @@ void signals_let_writes_fail(void);
 
 /* Tells SIGNALS's functions, set by the caller, through LOOP; a deadly signal also does what
  * signals_limit_end() does, at once, whatever this thread is doing. A signal that is ignored (nohup,
- * a background job) stays ignored. 0, or -1 with *err. */
+ * a background job) stays ignored. Until signals_release() the deadly ones wait. 0, or -1 with
+ * *err. */
 int signals_open(struct signals *signals, struct loop *loop, struct error *err);
 
 /* From here on a deadly signal only limits the end. */
 void signals_close(struct signals *signals, struct loop *loop);
 
-/* Threads started between the two never run the handlers: those are for the loop's thread. */
+/* Threads started while the deadly ones are held never run the handlers: those are for the loop's
+ * thread. */
 void signals_hold(const struct signals *signals);
 void signals_release(const struct signals *signals);
 
