@@ -41,7 +41,7 @@ void chardev_set_open(struct chardev *dev, bool open)
 static void pty_wait(struct chardev *dev)
 {
     loop_want(dev->loop, &dev->in, 0);
-    loop_arm(dev->loop, &dev->reconnect, loop_now() + PTY_LOOK_NS);
+    loop_arm(dev->loop, &dev->retry, loop_now() + PTY_LOOK_NS);
     chardev_set_open(dev, false);
 }
 
@@ -184,7 +184,7 @@ void chardev_input_ready(void *opaque, short revents)
 void chardev_accept_input(struct chardev *dev)
 {
     deliver_pending(dev);
-    bool nobody = dev->option.kind == CHARDEV_PTY && dev->reconnect.deadline != 0;
+    bool nobody = dev->option.kind == CHARDEV_PTY && dev->retry.deadline != 0;
 
     if (dev->in.fd >= 0 && !dev->input_ended && !nobody)
         loop_want(dev->loop, &dev->in, POLLIN);

@@ -36,7 +36,7 @@ struct chardev {
     struct chardev_option option; /* its strings are borrowed */
     struct loop_fd in, out;       /* fd -1: no such direction */
     struct loop_fd listener;      /* CHARDEV_SOCKET */
-    struct loop_timer reconnect;  /* looks whether somebody opened the pty, or can connect again, or
+    struct loop_timer retry;      /* looks whether somebody opened the pty, or can connect again, or
                                     whether the terminal is kvmlens's again */
     dev_t socket_dev;             /* which socket file it is */
     ino_t socket_ino;

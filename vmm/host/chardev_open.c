@@ -17,8 +17,7 @@
 #include <termios.h>
 #include <unistd.h>
 
-#define FOREGROUND_LOOK_NS                                                                         \
-    200000000ull /* how often a job in the background looks for its terminal */
+#define FOREGROUND_LOOK_NS 200000000ull /* a job in the background looks for its terminal */
 
 const char *chardev_label(const struct chardev *dev, struct chardev_label *label)
 {
@@ -64,7 +63,7 @@ static void open_stdio(struct chardev *dev)
     dev->in.events = POLLIN; /* Ctrl-A x must work though the guest may have no serial port */
     dev->out.fd = STDOUT_FILENO;
     dev->is_tty = isatty(STDIN_FILENO);
-    dev->reconnect.fire = look_at_terminal;
+    dev->retry.fire = look_at_terminal;
     dev->at_once = safe_to_write(STDOUT_FILENO);
 }
 
@@ -137,7 +136,7 @@ int chardev_open(struct chardev **out, struct loop *loop, const struct chardev_o
         .in = {.fd = -1, .ready = chardev_input_ready, .opaque = dev},
         .out = {.fd = -1, .ready = chardev_output_ready, .opaque = dev},
         .listener = {.fd = -1},
-        .reconnect = {.fire = chardev_look_at_pty, .opaque = dev},
+        .retry = {.fire = chardev_look_at_pty, .opaque = dev},
         .open = true,
     };
     if (open_kind(dev, err) < 0) {
@@ -146,7 +145,7 @@ int chardev_open(struct chardev **out, struct loop *loop, const struct chardev_o
     }
     if (loop_add_fd(loop, &dev->in) < 0 || loop_add_fd(loop, &dev->out) < 0 ||
         (dev->listener.fd >= 0 && loop_add_fd(loop, &dev->listener) < 0) ||
-        loop_add_timer(loop, &dev->reconnect) < 0) {
+        loop_add_timer(loop, &dev->retry) < 0) {
         chardev_close(dev);
         return error_set(err, STATUS_INTERNAL, "out of memory");
     }
@@ -165,7 +164,7 @@ void chardev_take_terminal(struct chardev *dev)
     /* What is typed is the shell's, and reading it would stop kvmlens (SIGTTIN). The shell tells
      * nothing to a job that runs already when it gets the terminal. */
     loop_want(dev->loop, &dev->in, 0);
-    loop_arm(dev->loop, &dev->reconnect, loop_now() + FOREGROUND_LOOK_NS);
+    loop_arm(dev->loop, &dev->retry, loop_now() + FOREGROUND_LOOK_NS);
 }
 
 void chardev_close(struct chardev *dev)
@@ -174,7 +173,7 @@ void chardev_close(struct chardev *dev)
         return;
     loop_remove_fd(dev->loop, &dev->in);
     loop_remove_fd(dev->loop, &dev->out);
-    loop_remove_timer(dev->loop, &dev->reconnect);
+    loop_remove_timer(dev->loop, &dev->retry);
     if (dev->option.kind == CHARDEV_STDIO)
         terminal_restore();
     else if (dev->out.fd >= 0)

@@ -68,7 +68,7 @@ static void refuse_for_now(struct chardev *dev, int error)
         log_say("%s: nobody can connect for now: %s", LABEL(dev), strerror(error));
     dev->refusing = true;
     loop_want(dev->loop, &dev->listener, 0);
-    loop_arm(dev->loop, &dev->reconnect, loop_now() + RETRY_NS);
+    loop_arm(dev->loop, &dev->retry, loop_now() + RETRY_NS);
 }
 
 static void client_ready(void *opaque, short revents)
@@ -89,23 +89,23 @@ static void client_ready(void *opaque, short revents)
 void chardev_socket_left(struct chardev *dev)
 {
     loop_want(dev->loop, &dev->in, 0); /* a hang-up is reported for ever */
-    if (dev->listener.events != 0 || dev->reconnect.deadline != 0)
+    if (dev->listener.events != 0 || dev->retry.deadline != 0)
         return;
     if (dev->deaf)
         listen_again(dev);
     else
-        loop_arm(dev->loop, &dev->reconnect, loop_now() + DEAF_NS);
+        loop_arm(dev->loop, &dev->retry, loop_now() + DEAF_NS);
 }
 
 void chardev_socket_heard(struct chardev *dev)
 {
     dev->deaf = false;
-    loop_arm(dev->loop, &dev->reconnect, 0);
+    loop_arm(dev->loop, &dev->retry, 0);
 }
 
 void chardev_socket_disconnect(struct chardev *dev)
 {
-    loop_arm(dev->loop, &dev->reconnect, 0);
+    loop_arm(dev->loop, &dev->retry, 0);
     loop_want(dev->loop, &dev->in, 0);
     loop_want(dev->loop, &dev->out, 0);
     close(dev->in.fd);
@@ -161,7 +161,7 @@ int chardev_socket_open(struct chardev *dev, struct error *err)
 {
     dev->name = dev->option.path;
     dev->open = false;
-    dev->reconnect.fire = listen_again;
+    dev->retry.fire = listen_again;
     dev->listener = (struct loop_fd){
         .fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0),
         .events = POLLIN,
