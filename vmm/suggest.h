@@ -19,8 +19,8 @@ struct suggestion {
  * letter case ignored: at most one edit for every three letters) and nearer than what was before. */
 void suggest_offer(struct suggestion *suggestion, const char *name);
 
-/* A quotation: 'text'. Control and invisible characters and bytes that are not UTF-8 are shown as \xNN, and a long
- * text ends in "...". */
+/* A quotation: 'text'. Control and invisible characters and bytes that are not UTF-8 are shown as
+ * \xNN, and a long text ends in "...". */
 struct quoted {
     char text[72];
 };

@@ -9,6 +9,7 @@
 #include "diff.h"
 
 #include "histogram.h"
+#include "summary_internal.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -211,19 +212,14 @@ static void print_times(FILE *out, const struct row *row, size_t part)
 
 static void print_row(FILE *out, const struct row *row, const uint64_t all[2])
 {
-    char name[128], count[24];
+    char name[128];
     uint64_t a = row->side[0].guest.count, b = row->side[1].guest.count;
 
     snprintf(name, sizeof(name), "%s%s%s%s%s", row->device ? row->device : "",
              row->device && row->reg ? " " : "", row->reg ? row->reg : "",
              row->device || row->reg ? ", " : "", row->kind);
-    /* A long name takes the blanks before the count; a very long one a line of its own. */
-    int width = NAME_WIDTH + 10 - snprintf(count, sizeof(count), "%" PRIu64, a);
-    if ((int)strlen(name) >= width)
-        fprintf(out, "%s\n%*s", name, width, "");
-    else
-        fprintf(out, "%-*s", width, name);
-    fprintf(out, "%s %9" PRIu64, count, b);
+    summary_print_name(out, name, a, NAME_WIDTH + 10);
+    fprintf(out, " %9" PRIu64, b);
     if (a == 0 || b == 0)
         fprintf(out, " %7s", a == 0 ? "new" : "gone");
     else if (!count_changed(row))

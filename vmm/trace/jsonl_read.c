@@ -23,7 +23,6 @@ struct jsonl_reader {
     struct trace_header header;
     struct trace_footer footer;
     struct trace_footer counted; /* as it was before the footer's line */
-    bool ended;                  /* by the footer's line */
     bool more;                   /* there is something behind it */
     uint64_t items, damaged, first_damaged;
     char complaint[512];
@@ -374,8 +373,7 @@ static int read_line(struct jsonl_reader *reader, char *line, size_t len)
         return complete_item(reader);
     if (r < 0 && reader->footer_line)
         reader->footer = reader->counted;
-    reader->ended = r == 0;
-    reader->footer.cut = !reader->ended;
+    reader->footer.cut = r < 0;
     return r;
 }
 
@@ -441,12 +439,12 @@ int jsonl_next(struct jsonl_reader *reader, struct trace_item *item, struct erro
                              (unsigned long long)reader->lines.number + 1, strerror(-r));
         if (r == 0)
             return 0;
-        if (reader->ended) {
+        if (!reader->footer.cut) {
             reader->more = true;
             return 0;
         }
         r = read_line(reader, line, len);
-        if (r == 0 && !reader->ended) {
+        if (r == 0 && reader->footer.cut) {
             count_item(reader);
             *item = reader->item;
             return 1;
@@ -470,7 +468,7 @@ const char *jsonl_complaint(struct jsonl_reader *reader)
                  "; %llu damaged line%s passed over, the first is line %llu",
                  (unsigned long long)reader->damaged, reader->damaged == 1 ? " was" : "s were",
                  (unsigned long long)reader->first_damaged);
-    if (!reader->ended)
+    if (reader->footer.cut)
         snprintf(
             ending, sizeof(ending),
             "; the last line is missing: the run was killed or goes on, or the file was cut off");

@@ -7,6 +7,8 @@
 #include "histogram.h"
 #include "summary.h"
 
+#include <stdio.h>
+
 #define SUMMARY_KINDS   (VM_EXIT_KINDS * 4) /* kind of exit, read or write, single or string */
 #define SUMMARY_ROWS    256                 /* registers told apart */
 #define SUMMARY_SLOTS   1024                /* hash table: a power of two, well above the rows */
@@ -45,6 +47,9 @@ bool summary_has_register(const struct summary_row *row);
 
 /* "serial THR, out", "nobody, in" */
 void summary_row_name(const struct summary_row *row, char name[SUMMARY_NAME]);
+
+/* NAME and, to the right, COUNT, in WIDTH characters; a name that is longer takes a line more. */
+void summary_print_name(FILE *out, const char *name, uint64_t count, int width);
 
 /* VALUE, rounded to DIGITS significant ones, in one of four units, each 1000 of the last. */
 void summary_format(char *out, size_t size, double value, int digits, const char *const unit[4]);

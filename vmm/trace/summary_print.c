@@ -71,20 +71,24 @@ static void print_times(const struct report *r, const struct histogram *h)
     fprintf(r->out, " %5s", text);
 }
 
+void summary_print_name(FILE *out, const char *name, uint64_t count, int width)
+{
+    char digits[24];
+
+    width -= snprintf(digits, sizeof(digits), "%" PRIu64, count);
+    /* A long name takes the blanks before the count; a very long one a line of its own. */
+    if ((int)strlen(name) >= width)
+        fprintf(out, "%.119s\n%*s", name, width, "");
+    else
+        fprintf(out, "%-*s", width, name);
+    fputs(digits, out);
+}
+
 static void print_row(const struct report *r, const char *name, const struct histogram *guest,
                       const struct histogram *vmm)
 {
-    int len = (int)strlen(name);
-    char count[24];
-    int width = NAME_WIDTH + 9 - snprintf(count, sizeof(count), "%" PRIu64, guest->count);
-
-    /* A long name takes the blanks before the count; a very long one a line of its own. */
-    if (len >= width)
-        fprintf(r->out, "%.119s\n%*s", name, width, "");
-    else
-        fprintf(r->out, "%-*s", width, name);
-    fprintf(r->out, "%s %5.1f%%", count,
-            100.0 * (double)guest->count / (double)r->all->guest.count);
+    summary_print_name(r->out, name, guest->count, NAME_WIDTH + 9);
+    fprintf(r->out, " %5.1f%%", 100.0 * (double)guest->count / (double)r->all->guest.count);
     print_times(r, guest);
     fprintf(r->out, "  ");
     print_times(r, vmm);

@@ -81,11 +81,12 @@ static size_t finish(struct line *line)
 
 size_t trace_format_header(char *text, bool colour)
 {
+    const struct trace_columns columns = trace_columns(colour);
     struct line line = {.text = text};
 
-    put(&line, "%s%10s %3s %-10s %-10s %-6s %-21s %9s %8s  %-18s %s%s", colour ? DIM : "",
-        "time/ms", "cpu", "exit", "address", "size", "data", "guest+KVM", "VMM", "device register",
-        "code", colour ? PLAIN : "");
+    put(&line, "%s%10s %3s %-10s %-10s %-6s %-21s %9s %8s  %-*s %s%s", colour ? DIM : "", "time/ms",
+        "cpu", "exit", "address", "size", "data", "guest+KVM", "VMM", columns.device,
+        "device register", "code", colour ? PLAIN : "");
     return finish(&line);
 }
 
